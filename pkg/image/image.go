@@ -1,21 +1,6 @@
 // SPDX-FileCopyrightText: The flatten authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package image holds the plain facts that every source yields: an image is a
-// configuration and a stack of layers, a layer is a blob with a digest.
-//
-// # Terms
-//
-//   - A blob is a run of stored bytes: what a registry serves under a digest,
-//     a file below blobs/ in an OCI layout, a member of an archive.
-//   - A layer is a tar stream, stored as a blob that may be compressed.
-//   - The digest of a layer is that of its blob; its diffID is the digest of
-//     the tar stream after decompression (OCI image-spec, config.md, "Layer
-//     DiffID").
-//
-// Sources (pkg/registry, pkg/layout, pkg/archive) check a manifest and a
-// configuration by the rules of [New] and hand out an [Image]. They do not read
-// layers: whoever reads a blob verifies it.
 package image
 
 import (
