@@ -4,122 +4,224 @@
 package flatten
 
 import (
-	"io"
-	"time"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-81b0d42e/flatten/pkg/image"
+	"github.com/seed-81b0d42e/flatten/pkg/plan"
+	"github.com/seed-81b0d42e/flatten/pkg/splice"
+	"github.com/seed-81b0d42e/flatten/pkg/toc"
+	"github.com/seed-81b0d42e/flatten/pkg/whiteout"
 )
 
-// Options say how an image is flattened. The zero value writes a digest-named
-// file to the current directory.
-type Options struct {
-	// Output receives the stream. Nil: a file in Dir named by its digest.
-	Output io.Writer
-
-	// Dir is the folder of the digest-named file; empty means ".".
-	Dir string
-
-	// Uncompressed writes a plain tar (<sha256>.tar) instead of a gzip one.
-	Uncompressed bool
-
-	// Level is the level at which everything is compressed again, 1 to 9;
-	// 0 leaves the choice to flatten.
-	Level int
-
-	// Canonical writes the same bytes for the same filesystem whatever its
-	// layers, headers or compression were.
-	Canonical bool
-
-	// Epoch, when not nil, is the latest modification time that a canonical
-	// output holds, and the time of directories that no layer has an entry for.
-	Epoch *time.Time
-
-	// RootEntry keeps the topmost layer's entry for the root directory.
-	RootEntry bool
-
-	// FollowLowerSymlinks lets an entry whose parent is a symbolic link in a
-	// lower layer follow that link, as unpacking into one folder would, instead
-	// of replacing it, as overlayfs does (rule 45).
-	FollowLowerSymlinks bool
-
-	// Strict makes every warning an error.
-	Strict bool
-
-	// Jobs is how many layers are read and how many blocks are compressed at
-	// once; 0 means one for each processor. It does not change the output.
-	Jobs int
-
-	// Limits bound what a hostile image can make flatten do.
-	Limits Limits
-
-	// Progress, when not nil, is told what goes on. It is called from several
-	// goroutines at once and must return quickly.
-	Progress func(Event)
+// Flatten writes the filesystem of an image as a tar: to a file in opts.Dir
+// named by its digest, or to opts.Output.
+//
+// An error is image.ErrCorrupt when the image is to blame. What opts.Output has
+// received by then is not a complete stream; a file is not there at all.
+func Flatten(ctx context.Context, img *image.Image, opts Options) (*Result, error) {
+	m, err := Load(ctx, img, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	return m.Write(ctx, opts)
 }
 
-// Limits bound what is read. A zero field means its default.
-type Limits struct {
-	// Entries is the number of tar entries over all layers; default 20 million.
-	Entries int64
+// Merged is an image whose layers have been scanned and merged.
+type Merged struct {
+	// Image is the image that was merged.
+	Image *image.Image
 
-	// Size is the uncompressed size of all layers in bytes; default 1 TiB.
-	Size int64
-}
+	// View is the filesystem that its layers add up to.
+	View *whiteout.View
 
-// Event is one step of progress.
-type Event struct {
-	// Stage is what goes on.
-	Stage Stage
-
-	// Layer is the layer's index, lowest first from 0, for stage Scan.
-	Layer int
-
-	// Done and Total are bytes: of the blob for Scan, of the tar for Write.
-	// Done never goes back. Done equals Total when the step is over.
-	Done, Total int64
-}
-
-// Stage is a step of flattening.
-type Stage uint8
-
-const (
-	Scan  Stage = iota // a layer is read, and for a registry fetched
-	Write              // the output is written
-)
-
-// Result is what was written.
-type Result struct {
-	// Path is the file, empty when Options.Output was set.
-	Path string
-
-	// Digest and Size are those of the bytes written.
-	Digest digest.Digest
-	Size   int64
-
-	// TarDigest and TarSize are those of the tar stream inside.
-	TarDigest digest.Digest
-	TarSize   int64
-
-	// Entries is the number of entries in the tar.
-	Entries int
-
-	// Layers are the layers' blobs, lowest first.
-	Layers []ResultLayer
-
-	// Warnings are what the rules tolerated.
+	// Warnings are all that the rules tolerated: the source's, the layers' and
+	// the merge's.
 	Warnings []image.Warning
 
-	// Encoder names what made the compressed bytes and with which parameters:
-	// the same image, flags and encoder give the same bytes.
-	Encoder string
+	blobs blobs
 }
 
-// ResultLayer is one layer of the image, as it was read.
-type ResultLayer struct {
-	Digest, DiffID digest.Digest
-	Size           int64 // of the blob, in bytes
-	Uncompressed   int64 // of the tar stream, in bytes
-	Entries        int
+// Close releases the layers' blobs.
+func (m *Merged) Close() error { return m.blobs.close() }
+
+// Load scans the layers of an image and merges them. With opts.Strict the first
+// warning is an error.
+func Load(ctx context.Context, img *image.Image, opts Options) (_ *Merged, err error) {
+	if opts.Jobs <= 0 {
+		opts.Jobs = runtime.GOMAXPROCS(0)
+	}
+	m := &Merged{Image: img, Warnings: slices.Clone(img.Warnings), blobs: blobs{}}
+	defer func() {
+		if err != nil {
+			m.Close()
+		}
+	}()
+	layers, err := scan(ctx, img, m.blobs, opts)
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range layers {
+		for _, w := range l.Warnings {
+			w.Layer = i
+			m.Warnings = append(m.Warnings, w)
+		}
+	}
+	m.View, err = whiteout.Merge(layers, whiteout.Options{FollowLower: opts.FollowLowerSymlinks})
+	if err != nil {
+		return nil, fmt.Errorf("merging: %w", err)
+	}
+	m.Warnings = append(m.Warnings, m.View.Warnings...)
+	if opts.Strict && len(m.Warnings) > 0 {
+		return nil, image.WithHint(image.Corruptf("%v", m.Warnings[0]),
+			"without --strict this is a warning")
+	}
+	return m, nil
+}
+
+// Plan lists the pieces of the output.
+func (m *Merged) Plan(opts Options) *plan.Plan {
+	return plan.Of(m.View, plan.Options{
+		Canonical: opts.Canonical, Epoch: opts.Epoch, RootEntry: opts.RootEntry,
+	})
+}
+
+// LayerError is a failure that one layer is to blame for.
+type LayerError struct {
+	Layer  int           // index, lowest first from 0
+	Digest digest.Digest // of the blob, or the diffID where the source has none
+	Err    error
+}
+
+func (e *LayerError) Error() string {
+	return fmt.Sprintf("layer %d %s: %v", e.Layer+1, short(e.Digest), e.Err)
+}
+
+func (e *LayerError) Unwrap() error { return e.Err }
+
+// short is enough of a digest for people: "sha256:0123456789ab".
+func short(d digest.Digest) string {
+	if i := len("sha256:") + 12; len(d) > i {
+		return string(d[:i])
+	}
+	return string(d)
+}
+
+// blobs are the open blobs of an image by the identity of their layer.
+type blobs map[digest.Digest]image.Blob
+
+func (b blobs) close() error {
+	var errs []error
+	for _, blob := range b {
+		errs = append(errs, blob.Close())
+	}
+	clear(b)
+	return errors.Join(errs...)
+}
+
+// identity is what a layer's blob is known by.
+func identity(l *image.Layer) digest.Digest { return cmp.Or(l.Digest, l.DiffID) }
+
+// scan reads each distinct layer once, several at a time, the largest first.
+func scan(ctx context.Context, img *image.Image, open blobs, opts Options) ([]*toc.Layer, error) {
+	order := make([]int, len(img.Layers))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Compare(img.Layers[b].Size, img.Layers[a].Size)
+	})
+	var mu sync.Mutex
+	scanned := map[digest.Digest]*toc.Layer{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(opts.Jobs)
+	for _, i := range order {
+		id := identity(&img.Layers[i])
+		mu.Lock()
+		_, known := scanned[id]
+		scanned[id] = nil
+		mu.Unlock()
+		if known {
+			continue
+		}
+		group.Go(func() error {
+			layer, blob, err := scanLayer(ctx, img, i, opts)
+			if err != nil {
+				return &LayerError{i, id, err}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			scanned[id], open[id] = layer, blob
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	layers := make([]*toc.Layer, len(img.Layers))
+	for i := range layers {
+		l := &img.Layers[i]
+		layers[i] = scanned[identity(l)]
+		if l.DiffID != "" && l.DiffID != layers[i].DiffID {
+			err := image.Corruptf("the configuration states diffID %s for a layer that has %s", l.DiffID, layers[i].DiffID)
+			return nil, &LayerError{i, identity(l), err}
+		}
+	}
+	return layers, nil
+}
+
+func scanLayer(ctx context.Context, img *image.Image, i int, opts Options) (*toc.Layer, image.Blob, error) {
+	l := &img.Layers[i]
+	blob, err := l.Open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	layer, err := toc.Scan(ctx, blob, toc.Options{
+		Digest: l.Digest, DiffID: l.DiffID, Size: l.Size, MediaType: l.MediaType,
+		Limits: toc.Limits{Entries: opts.Limits.Entries, Size: opts.Limits.Size},
+		Progress: func(n int64) {
+			opts.report(Event{Stage: Scan, Layer: i, Done: n, Total: blob.Size()})
+		},
+	})
+	if err != nil {
+		blob.Close()
+		return nil, nil, err
+	}
+	return layer, blob, nil
+}
+
+func (o *Options) report(e Event) {
+	if o.Progress != nil {
+		o.Progress(e)
+	}
+}
+
+// sources opens the layers for reading, in the order of the stack.
+func (m *Merged) sources() ([]splice.Source, func()) {
+	var readers []*toc.Reader
+	byID := map[digest.Digest]splice.Source{}
+	sources := make([]splice.Source, len(m.Image.Layers))
+	for i := range sources {
+		id := identity(&m.Image.Layers[i])
+		if byID[id] == nil {
+			r := toc.NewReader(m.View.Layers[i], m.blobs[id])
+			readers = append(readers, r)
+			byID[id] = r
+		}
+		sources[i] = byID[id]
+	}
+	return sources, func() {
+		for _, r := range readers {
+			r.Close()
+		}
+	}
 }

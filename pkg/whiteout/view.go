@@ -42,6 +42,10 @@ type Path struct {
 	// directory: the lowest layer's entry that named or implied it.
 	First Position
 
+	// Parent is the index in View.Paths of the directory that holds it, -1 for
+	// the root.
+	Parent int32
+
 	// Inode is the index in View.Inodes of the file that this path is a name
 	// of, or -1 when it is the file's only name ever.
 	Inode int32
@@ -80,4 +84,89 @@ type Inode struct {
 // Entry is the entry at p.
 func (v *View) Entry(p Position) *toc.Entry {
 	return &v.Layers[p.Layer].Entries[p.Entry]
+}
+
+// Attributes are what a path looks like in a container.
+type Attributes struct {
+	Type     byte // toc.TypeReg to toc.TypeFifo, never toc.TypeLink
+	Mode     uint16
+	UID, GID uint32
+
+	// Sec and Nsec are the modification time, clamped to what containers set:
+	// 0 for a time before 1970 or after 2262 (rule 115).
+	Sec  int64
+	Nsec int32
+
+	// Size is the size of a regular file in bytes.
+	Size int64
+
+	// Link is the target of a symbolic link.
+	Link string
+
+	Devmajor, Devminor uint32
+
+	// Xattrs are the extended attributes, sorted; keys carry toc.XattrPrefix.
+	Xattrs []toc.Record
+}
+
+// Content is the entry that holds a path's content and type: its own, or for a
+// name of a file with several names that of the file. Implied for a directory
+// without an entry.
+func (v *View) Content(p *Path) Position {
+	if p.Inode >= 0 {
+		return v.Inodes[p.Inode].Body
+	}
+	return p.At
+}
+
+// Attributes returns what a path looks like. An implied directory is 0755, owned
+// by root or by the group of a set-group-ID parent, and as old as the epoch
+// (rule 80).
+func (v *View) Attributes(p *Path) Attributes {
+	at := v.Content(p)
+	if at == Implied {
+		return Attributes{Type: toc.TypeDir, Mode: 0o755, GID: p.GID}
+	}
+	body, meta := v.Entry(at), v.Entry(at)
+	if p.Inode >= 0 {
+		meta = v.Entry(v.Inodes[p.Inode].Meta)
+	}
+	a := Attributes{
+		Type: body.Type, Mode: meta.Mode, UID: meta.UID, GID: meta.GID,
+		Size: body.Size, Link: body.Link(),
+	}
+	a.Sec, a.Nsec = ClampTime(meta.Sec, meta.Nsec)
+	if body.Type == toc.TypeSymlink {
+		a.Mode = body.Mode
+	}
+	if x := body.Extra; x != nil {
+		a.Devmajor, a.Devminor = x.Devmajor, x.Devminor
+	}
+	a.Xattrs = v.xattrs(p, body)
+	return a
+}
+
+func (v *View) xattrs(p *Path, body *toc.Entry) []toc.Record {
+	if p.Inode < 0 || v.Inodes[p.Inode].Xattrs == nil {
+		return xattrs(body)
+	}
+	var kept []toc.Record
+	for _, r := range v.Inodes[p.Inode].Xattrs {
+		if refusal(body.Type, r.Key) == 0 {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// maxSec is the last second that fits into a count of nanoseconds (year 2262).
+const maxSec = (1<<63 - 1) / 1_000_000_000
+
+// ClampTime is how containers treat a modification time that is out of range:
+// as the epoch (rule 115).
+func ClampTime(sec int64, nsec int32) (int64, int32) {
+	if sec < 0 || sec >= maxSec {
+		return 0, 0
+	}
+	return sec, nsec
 }

@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: The flatten authors
+// SPDX-License-Identifier: Apache-2.0
+
+package whiteout
+
+import (
+	"fmt"
+
+	"github.com/seed-81b0d42e/flatten/pkg/image"
+)
+
+// view lists what is left in the union.
+func (m *merger) view() *View {
+	v := &View{Layers: m.layers, Inodes: m.inodes, Warnings: m.warnings}
+	if m.more > 0 {
+		v.Warnings = append(v.Warnings, image.Warning{
+			Layer: -1, Text: fmt.Sprintf("%d more warnings", m.more),
+		})
+	}
+	if m.rootAt != Implied {
+		v.Root = &Path{At: m.rootAt, First: m.rootAt, Parent: none, Inode: none, Dir: true}
+	}
+	s := surfacer{merger: m, view: v}
+	v.Paths = make([]Path, 0, s.count(root))
+	s.list(root, none, nil, 0)
+	return v
+}
+
+// surfacer walks the union from the root down.
+type surfacer struct {
+	*merger
+	view *View
+}
+
+func (s *surfacer) count(dir int32) int {
+	n := 0
+	for id := range s.union.children(dir) {
+		n++
+		if s.union.nodes[id].is(isDir) {
+			n += s.count(id)
+		}
+	}
+	return n
+}
+
+// list appends what is below a directory. parent is the directory's index, path
+// its own with a slash behind, gid the group that it gives to directories made
+// in it.
+func (s *surfacer) list(dir, parent int32, path []byte, gid uint32) {
+	for id := range s.union.children(dir) {
+		n := &s.union.nodes[id]
+		full := append(path, n.name...)
+		p := Path{
+			Name: s.name(n, full), At: n.at, First: n.first,
+			Parent: parent, Inode: n.inode, Dir: n.is(isDir),
+		}
+		if n.inode != none {
+			s.view.Inodes[n.inode].Names++
+		}
+		if p.At == Implied {
+			p.GID = gid
+		}
+		s.view.Paths = append(s.view.Paths, p)
+		if p.Dir {
+			s.list(id, int32(len(s.view.Paths)-1), append(full, '/'), s.inherited(n))
+		}
+	}
+}
+
+// inherited is the group of directories that are made below a directory: its
+// own when it has the set-group-ID bit (rule 80).
+func (s *surfacer) inherited(n *node) uint32 {
+	if n.at == Implied {
+		return 0
+	}
+	if e := s.entry(n.at); e.Mode&0o2000 != 0 {
+		return e.GID
+	}
+	return 0
+}
+
+// name is the path as a string: a piece of the entry's own name where that is
+// the same, so that a clean layer costs nothing.
+func (s *surfacer) name(n *node, path []byte) string {
+	at := n.at
+	if at == Implied {
+		at = n.first
+	}
+	c := clean(s.entry(at).Name).path
+	if len(c) >= len(path) && c[:len(path)] == string(path) {
+		return c[:len(path)]
+	}
+	return string(path)
+}

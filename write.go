@@ -1,0 +1,118 @@
+// SPDX-FileCopyrightText: The flatten authors
+// SPDX-License-Identifier: Apache-2.0
+
+package flatten
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"io"
+	"runtime"
+
+	godigest "github.com/opencontainers/go-digest"
+
+	"github.com/seed-81b0d42e/flatten/pkg/digest"
+	"github.com/seed-81b0d42e/flatten/pkg/plan"
+	"github.com/seed-81b0d42e/flatten/pkg/splice"
+)
+
+// Write writes the merged filesystem as opts say: to a digest-named file in
+// opts.Dir, or to opts.Output.
+func (m *Merged) Write(ctx context.Context, opts Options) (*Result, error) {
+	if opts.Level < 0 || opts.Level > 9 {
+		return nil, fmt.Errorf("level %d: there are 1 to 9, and 0 for the default", opts.Level)
+	}
+	p := m.Plan(opts)
+	r := &Result{Entries: p.Entries, TarSize: p.Size, Warnings: m.Warnings, Layers: m.layers()}
+	if opts.Output != nil {
+		out := newMeter(opts.Output)
+		if err := m.encode(ctx, out, p, opts, r); err != nil {
+			return nil, err
+		}
+		r.Digest, r.Size = out.digest(), out.n
+		return r, nil
+	}
+	file, err := digest.Create(cmp.Or(opts.Dir, "."))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Discard()
+	if err := m.encode(ctx, file, p, opts, r); err != nil {
+		return nil, err
+	}
+	suffix := ".tar.gz"
+	if opts.Uncompressed {
+		suffix = ".tar"
+	}
+	r.Size = file.Size()
+	r.Path, r.Digest, err = file.Publish(suffix)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// encode carries the plan out, compressed or not.
+func (m *Merged) encode(ctx context.Context, w io.Writer, p *plan.Plan, opts Options, r *Result) error {
+	sources, done := m.sources()
+	defer done()
+	if opts.Uncompressed {
+		r.Encoder = "none"
+		return m.tar(ctx, w, p, sources, opts, r)
+	}
+	level, jobs := cmp.Or(opts.Level, splice.DefaultLevel), cmp.Or(opts.Jobs, runtime.GOMAXPROCS(0))
+	r.Encoder = splice.Encoder(level)
+	z := splice.NewGzip(w, level, jobs)
+	if err := m.tar(ctx, z, p, sources, opts, r); err != nil {
+		z.Abort()
+		return err
+	}
+	return z.Close()
+}
+
+// tar writes the tar stream and notes its digest.
+func (m *Merged) tar(ctx context.Context, w io.Writer, p *plan.Plan, sources []splice.Source, opts Options, r *Result) error {
+	tar := newMeter(w)
+	tar.progress = func(n int64) { opts.report(Event{Stage: Write, Done: n, Total: p.Size}) }
+	if err := splice.Tar(ctx, tar, p, sources); err != nil {
+		return err
+	}
+	r.TarDigest = tar.digest()
+	return nil
+}
+
+func (m *Merged) layers() []ResultLayer {
+	layers := make([]ResultLayer, len(m.View.Layers))
+	for i, l := range m.View.Layers {
+		layers[i] = ResultLayer{
+			Digest: l.Digest, DiffID: l.DiffID, Size: l.BlobSize,
+			Uncompressed: l.Size, Entries: len(l.Entries),
+		}
+	}
+	return layers
+}
+
+// meter counts and hashes what is written through it.
+type meter struct {
+	w        io.Writer
+	hash     hash.Hash
+	n        int64
+	progress func(int64)
+}
+
+func newMeter(w io.Writer) *meter { return &meter{w: w, hash: sha256.New()} }
+
+func (m *meter) Write(p []byte) (int, error) {
+	n, err := m.w.Write(p)
+	m.hash.Write(p[:n])
+	m.n += int64(n)
+	if m.progress != nil {
+		m.progress(m.n)
+	}
+	return n, err
+}
+
+func (m *meter) digest() godigest.Digest { return godigest.NewDigest(godigest.SHA256, m.hash) }
