@@ -59,7 +59,7 @@ const (
 )
 
 func (k kind) String() string {
-	return [...]string{"document", "manifest", "index", "schema 1 manifest", "document"}[k]
+	return [...]string{"a document", "a manifest", "an index", "a schema 1 manifest", "a document"}[k]
 }
 
 // kindOf is the kind that a media type promises. Registries and files give many
@@ -125,7 +125,7 @@ func classify(mediaType string, raw []byte) (kind, error) {
 		case k == kindUnknown:
 			k = s
 		default:
-			return kindUnknown, Corruptf("media type %q says %s, but this is a %s", stated, s, k)
+			return kindUnknown, Corruptf("media type %q means %s, but this is %s", stated, s, k)
 		}
 	}
 	switch {
@@ -181,11 +181,11 @@ func ParseIndex(mediaType string, raw []byte) (v1.Index, error) {
 
 func expect(want kind, mediaType string, raw []byte) error {
 	if len(raw) > MaxManifestSize {
-		return Corruptf("%s of %d bytes: the limit is %d", want, len(raw), MaxManifestSize)
+		return Corruptf("%s of %d bytes, over the limit of %d", want, len(raw), MaxManifestSize)
 	}
 	got, err := classify(mediaType, raw)
 	if err == nil && got != want {
-		return Corruptf("a %s where a %s belongs", got, want)
+		return Corruptf("%s where %s belongs", got, want)
 	}
 	return err
 }
@@ -194,7 +194,7 @@ func expect(want kind, mediaType string, raw []byte) error {
 // on: the type of rootfs and the diffIDs.
 func ParseConfig(raw []byte) (v1.Image, error) {
 	if len(raw) > MaxConfigSize {
-		return v1.Image{}, Corruptf("configuration of %d bytes: the limit is %d", len(raw), MaxConfigSize)
+		return v1.Image{}, Corruptf("configuration of %d bytes, over the limit of %d", len(raw), MaxConfigSize)
 	}
 	var c v1.Image
 	if err := json.Unmarshal(raw, &c); err != nil {

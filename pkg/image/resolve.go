@@ -96,7 +96,7 @@ type resolver struct {
 	asked bool
 
 	documents int                    // read so far
-	seen      map[digest.Digest]bool // indexes that were searched
+	seen      map[digest.Digest]bool // entries that were read
 	have      []string               // platforms met, for an error
 	skipped   error                  // why the first one was no image
 }
@@ -163,16 +163,15 @@ func (r *resolver) choose(ctx context.Context, doc *document, depth int) (*docum
 	if depth > MaxDepth {
 		return nil, Corruptf("index %s: indexes are nested more than %d deep (rule 157)", doc.Digest, MaxDepth)
 	}
-	if r.seen[doc.Digest] {
-		return nil, nil
-	}
-	r.seen[doc.Digest] = true
 	idx, err := ParseIndex(doc.MediaType, doc.raw)
 	if err != nil {
 		return nil, Corruptf("index %s: %w", doc.Digest, err)
 	}
 	stated, unstated := r.entries(idx)
 	for _, d := range stated {
+		if !r.first(d) {
+			continue
+		}
 		child, err := r.load(ctx, d, nil)
 		if err == nil && child.kind == kindIndex {
 			child, err = r.choose(ctx, child, depth+1)
@@ -184,6 +183,9 @@ func (r *resolver) choose(ctx context.Context, doc *document, depth int) (*docum
 	var best *document
 	bestRank := r.limit()
 	for _, d := range unstated {
+		if !r.first(d) {
+			continue
+		}
 		child, rank, err := r.judge(ctx, d, depth)
 		if err != nil {
 			return nil, err
@@ -193,6 +195,14 @@ func (r *resolver) choose(ctx context.Context, doc *document, depth int) (*docum
 		}
 	}
 	return best, nil
+}
+
+// first reports whether an entry is met for the first time: what did not match
+// then does not match now, so that a web of indexes is searched once.
+func (r *resolver) first(d v1.Descriptor) bool {
+	again := r.seen[d.Digest]
+	r.seen[d.Digest] = true
+	return !again
 }
 
 // limit is the rank at which a platform no longer matches. What was asked for is
