@@ -1,0 +1,141 @@
+// SPDX-FileCopyrightText: The flatten authors
+// SPDX-License-Identifier: Apache-2.0
+
+package toc
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/seed-81b0d42e/flatten/pkg/image"
+)
+
+// Reader reads ranges of a layer's tar stream. It costs least when they come in
+// ascending order: then the blob is decoded once. A range behind the position
+// reached starts over. A plain layer is read in place.
+//
+// A Reader verifies nothing but that the blob still decodes and is long enough:
+// [Scan] has verified it. It is not safe for concurrent use.
+type Reader struct {
+	layer *Layer
+	blob  image.Blob
+
+	dec   decoder // nil before the first range and after an error
+	src   *source
+	chunk []byte // decoded, not yet consumed
+	pos   int64  // offset of chunk in the tar stream
+
+	buf []byte // for a plain layer
+}
+
+// NewReader returns a reader of the layer that blob holds. The blob stays the
+// caller's, who closes it after the reader.
+func NewReader(layer *Layer, blob image.Blob) *Reader {
+	return &Reader{layer: layer, blob: blob}
+}
+
+// Close releases the decoder.
+func (r *Reader) Close() error {
+	if r.dec != nil {
+		r.dec.close()
+	}
+	r.dec, r.chunk = nil, nil
+	return nil
+}
+
+// WriteRange writes n bytes of the tar stream to w, those from off on. The range
+// has to lie in the stream. An error that is [image.ErrCorrupt] means that the
+// blob is not the one that was scanned.
+func (r *Reader) WriteRange(ctx context.Context, w io.Writer, off, n int64) error {
+	if off < 0 || n < 0 || off > r.layer.Size-n {
+		return image.Corruptf("no bytes %d to %d in a tar of %d bytes", off, off+n, r.layer.Size)
+	}
+	if r.layer.Compression == Plain {
+		return r.writePlain(ctx, w, off, n)
+	}
+	if r.dec == nil || off < r.pos {
+		if err := r.restart(); err != nil {
+			return err
+		}
+	}
+	for n > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.fill(); err != nil {
+			r.Close()
+			return err
+		}
+		if skip := min(off-r.pos, int64(len(r.chunk))); skip > 0 {
+			r.consume(skip)
+			continue
+		}
+		part := min(n, int64(len(r.chunk)))
+		if _, err := w.Write(r.chunk[:part]); err != nil {
+			return err
+		}
+		r.consume(part)
+		off, n = off+part, n-part
+	}
+	return nil
+}
+
+// writePlain writes a range of a blob that is the tar stream itself.
+func (r *Reader) writePlain(ctx context.Context, w io.Writer, off, n int64) error {
+	if r.buf == nil {
+		r.buf = make([]byte, chunkLen)
+	}
+	for n > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		part := r.buf[:min(n, chunkLen)]
+		if m, err := r.blob.ReadAt(part, off); m < len(part) {
+			return changed(readError(off+int64(m), r.layer.BlobSize, err))
+		}
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+		off, n = off+int64(len(part)), n-int64(len(part))
+	}
+	return nil
+}
+
+// restart begins to decode the blob.
+func (r *Reader) restart() error {
+	r.Close()
+	r.pos = 0
+	r.src = &source{blob: r.blob, size: r.layer.BlobSize}
+	dec, err := newDecoder(r.layer.Compression, r.src, 1)
+	if err != nil {
+		return changed(decodeError(r.layer.Compression, r.src, err))
+	}
+	r.dec = dec
+	return nil
+}
+
+// fill makes sure that chunk is not empty.
+func (r *Reader) fill() error {
+	if len(r.chunk) > 0 {
+		return nil
+	}
+	var err error
+	if r.chunk, err = r.dec.next(); err != nil {
+		return changed(decodeError(r.layer.Compression, r.src, err))
+	}
+	return nil
+}
+
+func (r *Reader) consume(n int64) {
+	r.chunk = r.chunk[n:]
+	r.pos += n
+}
+
+// changed says what an error means in a blob that was sound when it was scanned.
+func changed(err error) error {
+	if !errors.Is(err, image.ErrCorrupt) {
+		return err
+	}
+	return image.Corruptf("blob has changed since it was scanned: %w", err)
+}

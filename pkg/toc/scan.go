@@ -1,0 +1,245 @@
+// SPDX-FileCopyrightText: The flatten authors
+// SPDX-License-Identifier: Apache-2.0
+
+package toc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/seed-81b0d42e/flatten/pkg/image"
+)
+
+// Options say what a layer is expected to be. The zero value expects nothing.
+type Options struct {
+	// Digest is the digest of the blob; empty: not checked.
+	Digest digest.Digest
+
+	// DiffID is the digest of the tar stream; empty: not checked.
+	DiffID digest.Digest
+
+	// Size is the size of the blob in bytes. Not checked when it is negative,
+	// or when it is 0 and Digest is empty.
+	Size int64
+
+	// MediaType is that of the blob, empty when there is none. Magic bytes
+	// decide; one that says otherwise is a warning (rule 136), an encrypted one
+	// an error (rule 147).
+	MediaType string
+
+	// Limits bound what a hostile layer can cost.
+	Limits Limits
+
+	// Progress, when not nil, is told how many bytes of the blob have been read,
+	// from time to time, on the goroutine that called Scan. It never goes back
+	// and ends with the blob's size when Scan succeeds.
+	Progress func(blobBytes int64)
+}
+
+// hold is how many chunks are in use at once while scanning: one is decoded and
+// parsed, the others are being hashed or wait for it.
+const hold = 4
+
+// scan is one call of Scan.
+type scan struct {
+	opts    Options
+	src     *source
+	scanner *Scanner
+	layer   *Layer
+
+	blobHash hash.Hash // nil when tarHash does for both
+	tarHash  hash.Hash
+}
+
+// Scan reads a blob once, from its first to its last byte, and returns its table
+// of contents. It verifies size, digest and diffID before it returns one.
+//
+// An error that is [image.ErrCorrupt] is the layer's fault; in the tar stream it
+// is an [*EntryError]. Any other comes from reading the blob, or is that of ctx,
+// which is looked at between chunks. When the blob does not have its digest, that
+// is the error, whatever else was found in it.
+func Scan(ctx context.Context, blob image.Blob, opts Options) (*Layer, error) {
+	s := &scan{opts: opts, scanner: NewScanner(opts.Limits)}
+	if err := s.prepare(blob); err != nil {
+		return nil, err
+	}
+	err := s.run(ctx)
+	if err != nil && mayBeDamage(ctx, err) {
+		err = s.blame(ctx, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.layer, nil
+}
+
+// prepare checks what can be known before the blob is read.
+func (s *scan) prepare(blob image.Blob) error {
+	opts, size := &s.opts, blob.Size()
+	if strings.Contains(opts.MediaType, "+encrypted") {
+		return image.WithHint(image.Corruptf("layer is encrypted (media type %s)", opts.MediaType),
+			"decrypt the image first")
+	}
+	if size != opts.Size && (opts.Size > 0 || opts.Size == 0 && opts.Digest != "") {
+		return image.Corruptf("blob has %d bytes, the manifest says %d", size, opts.Size)
+	}
+	compression, warnings, err := identify(blob, size, opts.MediaType)
+	if err != nil {
+		return err
+	}
+	s.layer = &Layer{BlobSize: size, Compression: compression, Warnings: warnings}
+	if s.tarHash, err = newHash(opts.DiffID); err != nil {
+		return err
+	}
+	if s.blobHash, err = newHash(opts.Digest); err != nil {
+		return err
+	}
+	if compression == Plain && algorithm(opts.Digest) == algorithm(opts.DiffID) {
+		s.blobHash = nil
+	}
+	s.src = &source{blob: blob, size: size, hash: s.blobHash}
+	return nil
+}
+
+// algorithm is that of a digest, SHA-256 for none.
+func algorithm(d digest.Digest) digest.Algorithm {
+	if d == "" {
+		return digest.SHA256
+	}
+	return d.Algorithm()
+}
+
+// run reads the blob and fills in the layer.
+func (s *scan) run(ctx context.Context) error {
+	if err := s.read(ctx); err != nil {
+		return err
+	}
+	if s.src.off != s.src.size {
+		return image.Corruptf("compressed stream ends at byte %d of the blob's %d", s.src.off, s.src.size)
+	}
+	l := s.layer
+	l.DiffID = digestOf(s.opts.DiffID, s.tarHash)
+	l.Digest = l.DiffID
+	if s.blobHash != nil {
+		l.Digest = digestOf(s.opts.Digest, s.blobHash)
+	}
+	if err := s.verify(); err != nil {
+		return err
+	}
+	entries, warnings, err := s.scanner.Finish()
+	if err != nil {
+		return err
+	}
+	l.Size = s.scanner.off
+	l.Entries, l.Warnings = entries, append(l.Warnings, warnings...)
+	return nil
+}
+
+// read decodes the blob to its end; each chunk is parsed here and hashed beside.
+func (s *scan) read(ctx context.Context) error {
+	dec, err := newDecoder(s.layer.Compression, s.src, hold)
+	if err != nil {
+		return decodeError(s.layer.Compression, s.src, err)
+	}
+	defer dec.close()
+	sum := newHasher(s.tarHash, hold)
+	defer sum.stop()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		chunk, err := dec.next()
+		if err == io.EOF && s.src.err == nil {
+			break
+		}
+		if err != nil {
+			return decodeError(s.layer.Compression, s.src, err)
+		}
+		sum.write(chunk)
+		if _, err := s.scanner.Write(chunk); err != nil {
+			return err
+		}
+		s.progress()
+	}
+	s.progress()
+	return s.trailing(dec.trailing())
+}
+
+func (s *scan) progress() {
+	if s.opts.Progress != nil {
+		s.opts.Progress(s.src.off)
+	}
+}
+
+// trailing judges bytes behind the compressed stream: tolerated when the diffID
+// shows that nothing is missing (rule 138).
+func (s *scan) trailing(n int64) error {
+	if n == 0 {
+		return nil
+	}
+	if s.opts.DiffID == "" {
+		return image.Corruptf("%d bytes follow the %s stream", n, s.layer.Compression)
+	}
+	s.layer.Warnings = append(s.layer.Warnings, image.Warning{Rule: 138,
+		Text: fmt.Sprintf("%d bytes behind the %s stream are ignored", n, s.layer.Compression)})
+	return nil
+}
+
+// verify compares the digests.
+func (s *scan) verify() error {
+	if want := s.opts.Digest; want != "" && s.layer.Digest != want {
+		return digestError(s.layer.Digest, want)
+	}
+	if want := s.opts.DiffID; want != "" && s.layer.DiffID != want {
+		return image.WithHint(image.Corruptf("diffID of the tar is %s, the configuration says %s", s.layer.DiffID, want),
+			"the image was put together wrongly: build it again")
+	}
+	return nil
+}
+
+func digestError(got, want digest.Digest) error {
+	return image.WithHint(image.Corruptf("digest of the blob is %s, the manifest says %s", got, want),
+		"the blob was damaged or exchanged: fetch the image again")
+}
+
+// mayBeDamage tells errors that a damaged blob can cause.
+func mayBeDamage(ctx context.Context, err error) bool {
+	var limit *LimitError
+	return ctx.Err() == nil && errors.Is(err, image.ErrCorrupt) && !errors.As(err, &limit)
+}
+
+// blame reads the rest of a blob in which err was found, to say so when it does
+// not have its digest.
+func (s *scan) blame(ctx context.Context, err error) error {
+	if s.opts.Digest == "" || s.src.err != nil {
+		return err
+	}
+	h := s.blobHash
+	if h == nil { // plain: hash it anew, the tar's hash may be ahead or behind
+		h, _ = newHash(s.opts.Digest)
+		s.src = &source{blob: s.src.blob, size: s.src.size, hash: h}
+	}
+	buf := make([]byte, sourceLen)
+	for {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		_, readErr := s.src.Read(buf)
+		if readErr == io.EOF {
+			break
+		}
+		if readErr != nil {
+			return readErr
+		}
+	}
+	if got := digestOf(s.opts.Digest, h); got != s.opts.Digest {
+		return digestError(got, s.opts.Digest)
+	}
+	return err
+}
