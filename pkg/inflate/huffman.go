@@ -1,0 +1,225 @@
+// SPDX-FileCopyrightText: The flatten authors
+// SPDX-License-Identifier: Apache-2.0
+
+package inflate
+
+import (
+	"math/bits"
+	"sync"
+)
+
+// A decoding table is indexed by the next bits of the source, first bit lowest.
+// Code words longer than the table's own width go on in a subtable behind it,
+// indexed by the bits that follow. Entries are packed to be taken apart in few
+// steps by the inner loop:
+//
+//	literal   1·······  byte         ····  length        00  length
+//	length    0······   base (9)     0···  length (4)    00  length + extra bits
+//	distance  0 base (15)            0···  length (4)    00  length + extra bits
+//	subtable  0·······  start (12)   11··  width (4)     00  width of the table
+//	end       0·······  0            10··  length (4)    00  length
+//	bad       0·······  0            1·1·  0             00  1
+//	bit      31         16           15    8              6   0
+//
+// "length" is that of the code word in bits; in a subtable, that of the part
+// beyond the table's width. bits 0 to 7 are what decoding the entry consumes.
+const (
+	isLiteral  = 1 << 31
+	isSpecial  = 1 << 15 // a subtable, the end of the block, or bad
+	isSubtable = 1 << 14
+	isBad      = 1 << 13
+	badEntry   = isSpecial | isBad | 1
+
+	perBit = 1<<8 | 1 // what a bit of code word adds to an entry
+
+	litBits    = 11 // wide enough for nearly every code word, small enough for the first-level cache
+	distBits   = 8
+	preBits    = 7
+	maxBits    = 15 // longest code word of a literal, length or distance
+	maxLits    = 286
+	maxDists   = 30
+	endOfBlock = 256
+
+	// Room for any code: the most entries that a complete code of 286 or 30
+	// symbols and 15 bits can need are 2342 and 402.
+	litSize  = 1 << 12
+	distSize = 1 << 9
+	preSize  = 1 << preBits
+)
+
+// litEntry, distEntry and preEntry are the entries of symbols without the
+// length of their code words.
+var (
+	litEntry  [288]uint32
+	distEntry [32]uint32
+	preEntry  [19]uint32
+)
+
+func init() {
+	for i := range endOfBlock {
+		litEntry[i] = isLiteral | uint32(i)<<16
+	}
+	litEntry[endOfBlock] = isSpecial
+	base := uint32(3)
+	for i := range 28 { // RFC 1951 section 3.2.5
+		extra := uint32(max(0, i/4-1))
+		litEntry[257+i] = base<<16 | extra
+		base += 1 << extra
+	}
+	litEntry[285] = 258 << 16
+	litEntry[286], litEntry[287] = badEntry-1, badEntry-1
+	base = 1
+	for i := range maxDists {
+		extra := uint32(max(0, i/2-1))
+		distEntry[i] = base<<16 | extra
+		base += 1 << extra
+	}
+	distEntry[30], distEntry[31] = badEntry-1, badEntry-1
+	for i := range preEntry {
+		preEntry[i] = uint32(i) << 16
+	}
+}
+
+// fixedTables holds the codes of RFC 1951 section 3.2.6.
+var fixedTables = sync.OnceValue(func() *tables {
+	var lens [288]uint8
+	for i := range lens {
+		switch {
+		case i < 144:
+			lens[i] = 8
+		case i < 256:
+			lens[i] = 9
+		case i < 280:
+			lens[i] = 7
+		default:
+			lens[i] = 8
+		}
+	}
+	t := new(tables)
+	build(t.lit[:], litBits, lens[:], litEntry[:])
+	for i := range 32 {
+		lens[i] = 5
+	}
+	build(t.dist[:], distBits, lens[:32], distEntry[:])
+	return t
+})
+
+// tables are the two decoding tables of a block.
+type tables struct {
+	lit  [litSize]uint32
+	dist [distSize]uint32
+}
+
+// build makes the decoding table of the code whose lengths are lens, in
+// table[:1<<width] and behind it. It reports whether lens make a code: one that
+// is complete, or empty, or a single word of one bit. Words that stand for no
+// symbol decode to badEntry.
+func build(table []uint32, width int, lens []uint8, entries []uint32) bool {
+	var count, next [maxBits + 2]int
+	for _, n := range lens {
+		count[n]++
+	}
+	count[0] = 0
+	left := 1 // code words of the current length that are still free
+	for n := 1; n <= maxBits; n++ {
+		left = left<<1 - count[n]
+		if left < 0 {
+			return false
+		}
+		next[n+1] = next[n] + count[n]
+	}
+	used := next[maxBits+1]
+	if left != 0 && (used > 1 || used != count[1]) {
+		return false
+	}
+	var sorted [288]uint16
+	for i, n := range lens {
+		if n != 0 {
+			sorted[next[n]] = uint16(i)
+			next[n]++
+		}
+	}
+	if left != 0 {
+		fill(table[:1<<width], badEntry)
+		if used == 1 {
+			spread(table[:1<<width], 0, 2, entries[sorted[0]]+perBit)
+		}
+		return true
+	}
+	rest, word := buildMain(table[:1<<width], sorted[:used], &count, entries)
+	if len(rest) > 0 {
+		buildSubtables(table, width, rest, word, &count, entries)
+	}
+	return true
+}
+
+// fill sets every element of t to e.
+func fill(t []uint32, e uint32) {
+	for i := range t {
+		t[i] = e
+	}
+}
+
+// spread sets t[from], t[from+step] and so on to e.
+func spread(t []uint32, from, step int, e uint32) {
+	for i := from; i < len(t); i += step {
+		t[i] = e
+	}
+}
+
+// buildMain fills table with the code words that fit its width. Words are
+// visited by length, and the table doubled whenever the length grows: all that
+// the longer words do not overwrite repeats. It returns the symbols that did
+// not fit and the first code word of theirs.
+func buildMain(table []uint32, sorted []uint16, count *[maxBits + 2]int, entries []uint32) (rest []uint16, word int) {
+	size := 1
+	for n := 1; size < len(table); n++ {
+		copy(table[size:size*2], table[:size])
+		size *= 2
+		e := uint32(n * perBit)
+		for _, sym := range sorted[:count[n]] {
+			table[word] = entries[sym] + e
+			word = after(word, n)
+		}
+		sorted = sorted[count[n]:]
+	}
+	return sorted, word
+}
+
+// buildSubtables fills in the code words longer than the table's width.
+func buildSubtables(table []uint32, width int, sorted []uint16, word int, count *[maxBits + 2]int, entries []uint32) {
+	start, size := 1<<width, 0
+	prefix := -1
+	for n := width + 1; len(sorted) > 0; n++ {
+		for left := count[n]; left > 0; left-- {
+			if p := word & (1<<width - 1); p != prefix {
+				// A new subtable, wide enough for all words with this
+				// prefix: they are the next ones, shortest first.
+				prefix = p
+				start += size
+				sub := n - width
+				for room := 1<<sub - left; room > 0; {
+					sub++
+					room = room<<1 - count[width+sub]
+				}
+				size = 1 << sub
+				table[prefix] = uint32(start)<<16 | isSpecial | isSubtable | uint32(sub)<<8 | uint32(width)
+			}
+			e := entries[sorted[0]] + uint32((n-width)*perBit)
+			spread(table[start:start+size], word>>width, 1<<(n-width), e)
+			word = after(word, n)
+			sorted = sorted[1:]
+		}
+	}
+}
+
+// after returns the code word of n bits that follows word, both with their
+// first bit lowest. After the last one it returns 0.
+func after(word, n int) int {
+	free := ^word & (1<<n - 1)
+	if free == 0 {
+		return 0
+	}
+	top := 1 << (bits.Len(uint(free)) - 1)
+	return word&(top-1) | top
+}
