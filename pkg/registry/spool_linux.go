@@ -1,0 +1,20 @@
+// SPDX-FileCopyrightText: The flatten authors
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// createSpool makes a file that never has a name where the file system can do
+// that, and else one that has it for a moment.
+func createSpool(dir string) (*os.File, error) {
+	file, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
+	if err == nil {
+		return file, nil
+	}
+	return createUnlinked(dir)
+}
