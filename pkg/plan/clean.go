@@ -25,7 +25,7 @@ func (p *Plan) clean(i int32) (whiteout.Position, bool) {
 	if path.Dir && at != path.At && !sameHeader(e, p.View.Entry(path.At)) {
 		return at, false
 	}
-	if path.Inode >= 0 {
+	if path.Linked() {
 		if primary := p.primary[path.Inode]; primary != i {
 			return at, p.cleanLink(path, e, p.View.Paths[primary].Name)
 		}

@@ -31,7 +31,7 @@ func (p *Plan) Header(dst []byte, path int) []byte {
 		}
 	}
 	p.fill(&h, node)
-	if node.Inode >= 0 && p.primary[node.Inode] != int32(path) {
+	if node.Linked() && p.primary[node.Inode] != int32(path) {
 		h.Type, h.Size = toc.TypeLink, 0
 		h.Link = p.View.Paths[p.primary[node.Inode]].Name
 		h.Records = nil

@@ -19,7 +19,7 @@ func (p *Plan) choosePrimaries() {
 	}
 	for i := range p.View.Paths {
 		path := &p.View.Paths[i]
-		if path.Inode < 0 {
+		if !path.Linked() {
 			continue
 		}
 		first := &p.primary[path.Inode]
@@ -119,7 +119,7 @@ func (q *queue) byPosition() (first, next []int32) {
 // position is the entry in whose place a path stands.
 func (q *queue) position(i int32) whiteout.Position {
 	path := &q.View.Paths[i]
-	if path.Inode >= 0 && q.primary[path.Inode] == i {
+	if path.Linked() && q.primary[path.Inode] == i {
 		return q.View.Inodes[path.Inode].Body
 	}
 	return path.First
@@ -131,7 +131,7 @@ func (q *queue) emit(i int32) {
 		return
 	}
 	path := &q.View.Paths[i]
-	if path.Inode >= 0 {
+	if path.Linked() {
 		if primary := q.primary[path.Inode]; primary != i && !q.done[primary] {
 			q.waiting[path.Inode] = append(q.waiting[path.Inode], i)
 			return
@@ -142,7 +142,7 @@ func (q *queue) emit(i int32) {
 	}
 	q.done[i] = true
 	q.entry(i)
-	if path.Inode >= 0 {
+	if path.Linked() {
 		for _, link := range q.waiting[path.Inode] {
 			q.emit(link)
 		}
@@ -174,7 +174,7 @@ func (p *Plan) rewrite(i int32) {
 	p.Entries++
 	p.header(i)
 	path := &p.View.Paths[i]
-	if path.Dir || path.Inode >= 0 && p.primary[path.Inode] != i {
+	if path.Dir || path.Linked() && p.primary[path.Inode] != i {
 		return
 	}
 	p.body(p.View.Content(path))

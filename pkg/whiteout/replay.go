@@ -172,6 +172,7 @@ func (r *replay) putDir(parent int32, base string) error {
 		n := &r.nodes[id]
 		if n.at != Implied {
 			r.warnHere(77, "the layer has this directory twice; the last one counts")
+			r.mergeXattrs(n)
 		}
 		n.at = r.at
 		n.flags &^= weak | marked
@@ -182,6 +183,22 @@ func (r *replay) putDir(parent int32, base string) error {
 	}
 	_, err := r.put(parent, base, node{inode: none, at: r.at, flags: isDir})
 	return err
+}
+
+// mergeXattrs keeps the extended attributes of a directory that the layer has
+// twice: its second entry adds to them, and no engine removes any. The directory
+// gets an inode of its own for that.
+func (r *replay) mergeXattrs(n *node) {
+	had := xattrs(r.entry(n.at))
+	if n.inode != none {
+		had = r.inodes[n.inode].Xattrs
+	}
+	if len(had) == 0 {
+		return
+	}
+	merged, _ := union(had, xattrs(r.entry(r.at)))
+	n.inode = int32(len(r.inodes))
+	r.inodes = append(r.inodes, Inode{Body: r.at, Meta: r.at, Xattrs: merged})
 }
 
 // putFile adds anything that is not a directory.

@@ -44,7 +44,7 @@ func (r *replay) uniteDir(own, lower int32) {
 			old = r.union.add(lower, *n)
 		case r.union.nodes[old].is(isDir):
 			if n.at != Implied {
-				r.union.nodes[old].at = n.at
+				r.union.nodes[old].at, r.union.nodes[old].inode = n.at, n.inode
 			}
 		default:
 			r.warnInTheWay(n, old)

@@ -47,7 +47,8 @@ type Path struct {
 	Parent int32
 
 	// Inode is the index in View.Inodes of the file that this path is a name
-	// of, or -1 when it is the file's only name ever.
+	// of, or -1 when it is the file's only name ever. A directory has one only
+	// to hold extended attributes that are not those of its entry.
 	Inode int32
 
 	// GID is the group of an implied directory: that of a parent with the
@@ -63,6 +64,10 @@ type Position struct{ Layer, Entry int32 }
 
 // Implied is the position of a directory for which no layer has an entry.
 var Implied = Position{-1, -1}
+
+// Linked reports whether the path is one of several names of a file, now or
+// before.
+func (p *Path) Linked() bool { return p.Inode >= 0 && !p.Dir }
 
 // Inode is a file with its hard links.
 type Inode struct {
