@@ -168,7 +168,29 @@ func (w *walker) imply(parent int32, name string) (int32, error) {
 	if err := w.checkLength(parent, name); err != nil {
 		return none, err
 	}
-	return w.put(parent, name, node{inode: none, at: Implied, flags: isDir | w.mark})
+	gid := w.groupBelow(parent)
+	return w.put(parent, name, node{inode: none, at: Implied, flags: isDir | w.mark, gid: gid})
+}
+
+// groupBelow is the group of a directory that is made below parent at this
+// moment: the parent's when it has the set-group-ID bit (rule 80). A parent that
+// this layer only implies is what it is in the lower layers.
+func (w *walker) groupBelow(parent int32) uint32 {
+	at := w.nodes[parent].at
+	if at == Implied {
+		lower := w.union.walk(w.tree.path(nil, parent))
+		if lower == none {
+			return 0
+		}
+		at = w.union.nodes[lower].at
+	}
+	if at == Implied {
+		return 0
+	}
+	if e := w.entry(at); e.Type == toc.TypeDir && e.Mode&0o2000 != 0 {
+		return e.GID
+	}
+	return 0
 }
 
 // lowerLink returns the target of the symbolic link that the lower layers have

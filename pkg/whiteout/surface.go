@@ -22,7 +22,7 @@ func (m *merger) view() *View {
 	}
 	s := surfacer{merger: m, view: v}
 	v.Paths = make([]Path, 0, s.count(root))
-	s.list(root, none, nil, 0)
+	s.list(root, none, nil)
 	return v
 }
 
@@ -44,9 +44,8 @@ func (s *surfacer) count(dir int32) int {
 }
 
 // list appends what is below a directory. parent is the directory's index, path
-// its own with a slash behind, gid the group that it gives to directories made
-// in it.
-func (s *surfacer) list(dir, parent int32, path []byte, gid uint32) {
+// its own with a slash behind.
+func (s *surfacer) list(dir, parent int32, path []byte) {
 	for id := range s.union.children(dir) {
 		n := &s.union.nodes[id]
 		full := append(path, n.name...)
@@ -58,25 +57,13 @@ func (s *surfacer) list(dir, parent int32, path []byte, gid uint32) {
 			s.view.Inodes[n.inode].Names++
 		}
 		if p.At == Implied {
-			p.GID = gid
+			p.GID = n.gid
 		}
 		s.view.Paths = append(s.view.Paths, p)
 		if p.Dir {
-			s.list(id, int32(len(s.view.Paths)-1), append(full, '/'), s.inherited(n))
+			s.list(id, int32(len(s.view.Paths)-1), append(full, '/'))
 		}
 	}
-}
-
-// inherited is the group of directories that are made below a directory: its
-// own when it has the set-group-ID bit (rule 80).
-func (s *surfacer) inherited(n *node) uint32 {
-	if n.at == Implied {
-		return 0
-	}
-	if e := s.entry(n.at); e.Mode&0o2000 != 0 {
-		return e.GID
-	}
-	return 0
 }
 
 // name is the path as a string: a piece of the entry's own name where that is

@@ -31,7 +31,8 @@ type node struct {
 	inode  int32 // index in merger.inodes once the file had a second name, otherwise none
 	at     Position
 	first  Position
-	depth  int32 // bytes of the whole path
+	depth  int32  // bytes of the whole path
+	gid    uint32 // of an implied directory
 	flags  flags
 }
 

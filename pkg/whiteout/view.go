@@ -164,13 +164,16 @@ func (v *View) xattrs(p *Path, body *toc.Entry) []toc.Record {
 	return kept
 }
 
-// maxSec is the last second that fits into a count of nanoseconds (year 2262).
-const maxSec = (1<<63 - 1) / 1_000_000_000
+// The last time that fits into a count of nanoseconds, in the year 2262.
+const (
+	maxSec  = (1<<63 - 1) / 1_000_000_000
+	maxNsec = (1<<63 - 1) % 1_000_000_000
+)
 
 // ClampTime is how containers treat a modification time that is out of range:
 // as the epoch (rule 115).
 func ClampTime(sec int64, nsec int32) (int64, int32) {
-	if sec < 0 || sec >= maxSec {
+	if sec < 0 || sec > maxSec || sec == maxSec && nsec > maxNsec {
 		return 0, 0
 	}
 	return sec, nsec
