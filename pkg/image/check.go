@@ -31,6 +31,12 @@ func IsAttestation(d v1.Descriptor) bool {
 	return d.Platform != nil && d.Platform.OS == "unknown" && d.Platform.Architecture == "unknown"
 }
 
+// Eligible reports whether an entry of an index may be chosen when it is not named
+// itself: whether it can be an image or an index of images (154, 155).
+func Eligible(d v1.Descriptor) bool {
+	return !IsAttestation(d) && !isArtifactType(d.ArtifactType) && kindOf(d.MediaType) != kindOther
+}
+
 func attestationError(d digest.Digest) error {
 	return Corruptf("manifest %s: %w: it is an attestation about one (rule 155)", d, errNotImage)
 }

@@ -218,7 +218,7 @@ func (r *resolver) limit() int {
 // they state, the best first, and those that state none, in their order.
 func (r *resolver) entries(idx v1.Index) (stated, unstated []v1.Descriptor) {
 	for _, d := range idx.Manifests {
-		if IsAttestation(d) || isArtifactType(d.ArtifactType) || kindOf(d.MediaType) == kindOther {
+		if !Eligible(d) {
 			continue
 		}
 		if d.Platform == nil || d.Platform.Architecture == "" {

@@ -97,6 +97,21 @@ func NewIndex(entries ...v1.Descriptor) v1.Index {
 	}
 }
 
+// Layout is the files of an OCI layout that holds the store's blobs, by path;
+// its index.json lists these entries.
+func (s Store) Layout(entries ...v1.Descriptor) map[string][]byte {
+	files := map[string][]byte{"oci-layout": []byte(`{"imageLayoutVersion":"1.0.0"}`)}
+	for d, blob := range s {
+		files["blobs/"+d.Algorithm().String()+"/"+d.Encoded()] = blob
+	}
+	index, err := json.Marshal(NewIndex(entries...))
+	if err != nil {
+		panic(err)
+	}
+	files["index.json"] = index
+	return files
+}
+
 // Platform splits "os/arch/variant" as it stands.
 func Platform(s string) *v1.Platform {
 	parts := append(strings.Split(s, "/"), "", "")

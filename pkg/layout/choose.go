@@ -1,0 +1,206 @@
+// SPDX-FileCopyrightText: The flatten authors
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/seed-81b0d42e/flatten/pkg/image"
+	"github.com/seed-81b0d42e/flatten/pkg/reference"
+)
+
+// containerdName is the annotation in which containerd, and so docker save, keep
+// the whole name of an image.
+const containerdName = "io.containerd.image.name"
+
+// names are the names of an entry of index.json.
+func names(d v1.Descriptor) []string {
+	return compact([]string{d.Annotations[v1.AnnotationRefName], d.Annotations[containerdName]})
+}
+
+// compact drops what is empty or was there before.
+func compact(list []string) []string {
+	var kept []string
+	for _, s := range list {
+		if s != "" && !slices.Contains(kept, s) {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// choose returns the descriptor that the options mean. When several entries are
+// one image for several platforms it is that of an index of these, whose bytes
+// are returned too.
+func (l layout) choose(idx v1.Index, opt Options) (v1.Descriptor, []byte, error) {
+	if opt.Digest != "" {
+		d, err := l.byDigest(idx, opt.Digest)
+		return d, nil, err
+	}
+	var chosen []v1.Descriptor
+	if opt.Tag != "" {
+		chosen = byTag(idx, opt.Tag)
+	} else {
+		chosen = slices.DeleteFunc(slices.Clone(idx.Manifests), ineligible)
+	}
+	chosen = distinct(chosen)
+	if slices.ContainsFunc(chosen, image.Eligible) {
+		chosen = slices.DeleteFunc(chosen, ineligible)
+	}
+	switch {
+	case len(chosen) == 1:
+		return chosen[0], nil, nil
+	case len(chosen) > 1 && isPlatformSet(chosen):
+		raw, err := json.Marshal(v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: chosen})
+		return v1.Descriptor{MediaType: v1.MediaTypeImageIndex}, raw, err
+	case len(chosen) > 1 && opt.Tag != "":
+		return v1.Descriptor{}, nil, l.list(chosen, "%s: tag %q names %d images", l.source, opt.Tag, len(chosen))
+	case len(chosen) > 1:
+		return v1.Descriptor{}, nil, l.list(chosen, "%s has %d images and none is named", l.source, len(chosen))
+	case opt.Tag != "":
+		return v1.Descriptor{}, nil, l.absent(idx, fmt.Sprintf("tag %q", opt.Tag))
+	}
+	return v1.Descriptor{}, nil, image.NotFoundf("%s has no images", l.source)
+}
+
+func ineligible(d v1.Descriptor) bool { return !image.Eligible(d) }
+
+// byDigest finds an entry, or else a blob, by its digest.
+func (l layout) byDigest(idx v1.Index, want digest.Digest) (v1.Descriptor, error) {
+	if err := image.CheckDigest(want); err != nil {
+		return v1.Descriptor{}, fmt.Errorf("%s: %w", l.source, err)
+	}
+	for _, d := range idx.Manifests {
+		if d.Digest == want {
+			return d, nil
+		}
+	}
+	info, err := l.regular(blobPath(want))
+	if errors.Is(err, fs.ErrNotExist) {
+		return v1.Descriptor{}, l.absent(idx, "digest "+string(want))
+	}
+	if err != nil {
+		return v1.Descriptor{}, l.fileError("blob "+string(want), err)
+	}
+	return v1.Descriptor{Digest: want, Size: info.Size()}, nil
+}
+
+// byTag returns the entries with a name.
+func byTag(idx v1.Index, tag string) []v1.Descriptor {
+	var exact, containerd []v1.Descriptor
+	full := fullName(tag)
+	for _, d := range idx.Manifests {
+		name := d.Annotations[containerdName]
+		switch {
+		case d.Annotations[v1.AnnotationRefName] == tag:
+			exact = append(exact, d)
+		case name != "" && (name == tag || fullName(name) == full):
+			containerd = append(containerd, d)
+		}
+	}
+	if len(exact) > 0 {
+		return exact
+	}
+	return containerd
+}
+
+// fullName completes a name as Docker does; what is no such name stays.
+func fullName(s string) string {
+	if r, err := reference.Parse("docker://" + s); err == nil {
+		return r.Image()
+	}
+	return s
+}
+
+// distinct drops repetitions of the same document.
+func distinct(list []v1.Descriptor) []v1.Descriptor {
+	var kept []v1.Descriptor
+	for _, d := range list {
+		if !slices.ContainsFunc(kept, func(k v1.Descriptor) bool { return k.Digest == d.Digest }) {
+			kept = append(kept, d)
+		}
+	}
+	return kept
+}
+
+// isPlatformSet reports whether entries are one image for several platforms: they
+// have the same names, and each states a platform that is no other's.
+func isPlatformSet(list []v1.Descriptor) bool {
+	seen := map[string]bool{}
+	for _, d := range list {
+		if d.Platform == nil || !slices.Equal(names(d), names(list[0])) {
+			return false
+		}
+		p := image.FormatPlatform(image.NormalizePlatform(*d.Platform))
+		if seen[p] {
+			return false
+		}
+		seen[p] = true
+	}
+	return true
+}
+
+// absent is the error for a tag or digest that is not in the layout.
+func (l layout) absent(idx v1.Index, what string) error {
+	if len(idx.Manifests) == 0 {
+		return image.NotFoundf("%s: no %s: there are no images", l.source, what)
+	}
+	return l.list(distinct(idx.Manifests), "%s: no %s", l.source, what)
+}
+
+// list is an error that lists candidates, with a hint how to name one.
+func (l layout) list(candidates []v1.Descriptor, format string, args ...any) error {
+	const most = 20
+	var all []string
+	for _, d := range candidates[:min(len(candidates), most)] {
+		all = append(all, describe(d))
+	}
+	if n := len(candidates) - most; n > 0 {
+		all = append(all, fmt.Sprintf("and %d more", n))
+	}
+	err := image.NotFoundf("%s: there is %s", fmt.Sprintf(format, args...), strings.Join(all, ", "))
+	return image.WithHint(err, "name one, such as %s", l.name(candidates))
+}
+
+// describe is an entry in a list: its names, digest and platform.
+func describe(d v1.Descriptor) string {
+	s := string(d.Digest)
+	if n := names(d); len(n) > 0 {
+		s = fmt.Sprintf("%q %s", n, s)
+	}
+	switch {
+	case image.IsAttestation(d):
+		s += " attestation"
+	case d.Platform != nil:
+		s += " " + image.FormatPlatform(image.NormalizePlatform(*d.Platform))
+	}
+	return s
+}
+
+// name is the full reference of the first candidate: by a tag that no other has,
+// or by its digest.
+func (l layout) name(candidates []v1.Descriptor) string {
+	d := candidates[0]
+	for _, tag := range names(d) {
+		others := 0
+		for _, c := range candidates {
+			if slices.Contains(names(c), tag) {
+				others++
+			}
+		}
+		s := l.source + ":" + tag
+		if r, err := reference.Parse("oci:x:" + tag); err == nil && r.Tag == tag && others == 1 {
+			return s
+		}
+	}
+	return l.source + "@" + string(d.Digest)
+}

@@ -1,0 +1,206 @@
+// SPDX-FileCopyrightText: The flatten authors
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/seed-81b0d42e/flatten/pkg/image"
+)
+
+// maxHeaderSize is the largest oci-layout file.
+const maxHeaderSize = 64 << 10
+
+// Options say which image of a layout is meant. The zero value means the only
+// one, for the default platform.
+type Options struct {
+	// Source is the layout as its user names it, such as "oci:dir". It begins the
+	// image's reference and is what errors and hints say. Empty: "oci:" and the
+	// directory.
+	Source string
+
+	// Tag is the name of the image in the layout, empty when not known.
+	Tag string
+
+	// Digest is that of the image's manifest or index, empty when not known.
+	Digest digest.Digest
+
+	// Platform is the platform that was asked for, nil for the default.
+	Platform *v1.Platform
+}
+
+// OpenDir opens an image in a layout directory. The image must be closed.
+func OpenDir(ctx context.Context, dir string, opt Options) (*image.Image, error) {
+	if opt.Source == "" {
+		opt.Source = "oci:" + dir
+	}
+	root, err := os.OpenRoot(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, image.NotFoundf("%s: no such directory", opt.Source)
+	case errors.Is(err, syscall.ENOTDIR):
+		err := image.NotFoundf("%s: not a directory", opt.Source)
+		return nil, image.WithHint(err, "a layout in a tar file is oci-archive:%s", dir)
+	case err != nil:
+		return nil, fmt.Errorf("opening %s: %w", opt.Source, err)
+	}
+	img, err := Open(ctx, rootFS{root}, opt)
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	img.Closer = root
+	return img, nil
+}
+
+// Open opens an image in a layout that is a file system. Its files must have a
+// ReadAt method, as those of package os, embed and fstest.MapFS do. The
+// image has nothing to close, but the file system must stay usable.
+func Open(ctx context.Context, fsys fs.FS, opt Options) (*image.Image, error) {
+	if opt.Source == "" {
+		opt.Source = "oci:."
+	}
+	l := layout{fsys, opt.Source}
+	if err := l.checkHeader(); err != nil {
+		return nil, err
+	}
+	raw, err := l.readFile("index.json", image.MaxManifestSize)
+	if err != nil {
+		return nil, l.fileError("index.json", err)
+	}
+	idx, err := image.ParseIndex(v1.MediaTypeImageIndex, raw)
+	if err != nil {
+		return nil, image.Corruptf("%s: index.json: %w", l.source, err)
+	}
+	root, raw, err := l.choose(idx, opt)
+	if err != nil {
+		return nil, err
+	}
+	img, layers, err := image.Resolve(ctx, root, raw, image.Options{Platform: opt.Platform}, l.fetch)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", l.source, err)
+	}
+	for i, d := range layers {
+		if _, err := l.stat(d); err != nil {
+			return nil, fmt.Errorf("%s: layer %d: %w", l.source, i+1, err)
+		}
+		img.Layers[i].Open = func(ctx context.Context) (image.Blob, error) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			return l.open(d)
+		}
+	}
+	img.Reference = l.source + selector(opt.Tag, opt.Digest)
+	img.Tags = tagsOf(idx, img.Digest, root.Digest)
+	return img, nil
+}
+
+func selector(tag string, d digest.Digest) string {
+	switch {
+	case d != "":
+		return "@" + string(d)
+	case tag != "":
+		return ":" + tag
+	}
+	return ""
+}
+
+// layout is a file system and the name that its user knows.
+type layout struct {
+	fsys   fs.FS
+	source string
+}
+
+// checkHeader checks the oci-layout file.
+func (l layout) checkHeader() error {
+	raw, err := l.readFile(v1.ImageLayoutFile, maxHeaderSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return image.Corruptf("%s is not an OCI image layout: it has no %s file", l.source, v1.ImageLayoutFile)
+	}
+	if err != nil {
+		return l.fileError(v1.ImageLayoutFile, err)
+	}
+	var header v1.ImageLayout
+	if err := json.Unmarshal(raw, &header); err != nil {
+		return image.Corruptf("%s: %s: %w", l.source, v1.ImageLayoutFile, err)
+	}
+	if major, _, ok := strings.Cut(header.Version, "."); !ok || major != "1" {
+		return image.Corruptf("%s: %s: layout version %q is not supported, only %s is",
+			l.source, v1.ImageLayoutFile, header.Version, v1.ImageLayoutVersion)
+	}
+	return nil
+}
+
+func blobPath(d digest.Digest) string {
+	return "blobs/" + d.Algorithm().String() + "/" + d.Encoded()
+}
+
+// fetch reads a document for [image.Resolve].
+func (l layout) fetch(ctx context.Context, d v1.Descriptor) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	b, err := l.open(d)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	return image.ReadBlob(io.NewSectionReader(b, 0, b.Size()), d.Size)
+}
+
+// stat checks that a blob is there and has the right size.
+func (l layout) stat(d v1.Descriptor) (fs.FileInfo, error) {
+	info, err := l.regular(blobPath(d.Digest))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && len(d.URLs) > 0:
+		err := image.Corruptf("blob %s is not in the layout but elsewhere, at %q (rule 148)", d.Digest, d.URLs)
+		return nil, image.WithHint(err, "copy the image again with what its registry does not hold, or flatten it from its registry")
+	case errors.Is(err, fs.ErrNotExist):
+		err := image.Corruptf("blob %s is missing (rule 163)", d.Digest)
+		return nil, image.WithHint(err, "copy the image again; if only some platforms were copied, choose one of those with --platform")
+	case err != nil:
+		return nil, fileError("blob "+string(d.Digest), err)
+	case info.Size() != d.Size:
+		return nil, image.Corruptf("blob %s has %d bytes instead of %d (rule 151)", d.Digest, info.Size(), d.Size)
+	}
+	return info, nil
+}
+
+// open opens a blob after [layout.stat] has found nothing wrong.
+func (l layout) open(d v1.Descriptor) (image.Blob, error) {
+	if _, err := l.stat(d); err != nil {
+		return nil, err
+	}
+	b, err := l.openFile(blobPath(d.Digest))
+	if err != nil {
+		return nil, fileError("blob "+string(d.Digest), err)
+	}
+	return b, nil
+}
+
+// tagsOf lists the names that index.json has for a manifest, or for the index
+// through which it was found.
+func tagsOf(idx v1.Index, digests ...digest.Digest) []string {
+	var tags []string
+	for _, d := range idx.Manifests {
+		for _, wanted := range digests {
+			if d.Digest == wanted {
+				tags = append(tags, names(d)...)
+				break
+			}
+		}
+	}
+	return compact(tags)
+}
