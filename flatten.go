@@ -206,21 +206,18 @@ func (o *Options) report(e Event) {
 }
 
 // sources opens the layers for reading, in the order of the stack.
-func (m *Merged) sources() ([]splice.Source, func()) {
-	var readers []*toc.Reader
-	byID := map[digest.Digest]splice.Source{}
-	sources := make([]splice.Source, len(m.Image.Layers))
-	for i := range sources {
+func (m *Merged) sources() (layers []splice.Layer, done func()) {
+	open := map[digest.Digest]*toc.Reader{}
+	layers = make([]splice.Layer, len(m.Image.Layers))
+	for i := range layers {
 		id := identity(&m.Image.Layers[i])
-		if byID[id] == nil {
-			r := toc.NewReader(m.View.Layers[i], m.blobs[id])
-			readers = append(readers, r)
-			byID[id] = r
+		if open[id] == nil {
+			open[id] = toc.NewReader(m.View.Layers[i], m.blobs[id])
 		}
-		sources[i] = byID[id]
+		layers[i] = splice.Layer{Source: open[id], Blob: m.blobs[id]}
 	}
-	return sources, func() {
-		for _, r := range readers {
+	return layers, func() {
+		for _, r := range open {
 			r.Close()
 		}
 	}

@@ -24,9 +24,13 @@ type Options struct {
 	// Uncompressed writes a plain tar (<sha256>.tar) instead of a gzip one.
 	Uncompressed bool
 
-	// Level is the level at which everything is compressed again, 1 to 9;
-	// 0 leaves the choice to flatten.
+	// Level, from 1 to 9, compresses everything again at that level. 0 copies
+	// compressed blocks as they are wherever that can be.
 	Level int
+
+	// TarDigest asks for Result.TarDigest. Unless everything is compressed
+	// again, that means to decompress all of the output.
+	TarDigest bool
 
 	// Canonical writes the same bytes for the same filesystem whatever its
 	// layers, headers or compression were.
@@ -98,9 +102,16 @@ type Result struct {
 	Digest digest.Digest
 	Size   int64
 
-	// TarDigest and TarSize are those of the tar stream inside.
+	// TarSize is the length of the tar stream inside.
+	TarSize int64
+
+	// TarDigest is the digest of the tar stream inside. It is empty when it was
+	// not asked for and is not known anyway.
 	TarDigest digest.Digest
-	TarSize   int64
+
+	// Copied and Encoded are the bytes of the tar stream that were copied as
+	// compressed blocks and those that were compressed here.
+	Copied, Encoded int64
 
 	// Entries is the number of entries in the tar.
 	Entries int

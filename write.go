@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"runtime"
 
 	godigest "github.com/opencontainers/go-digest"
 
@@ -57,30 +56,38 @@ func (m *Merged) Write(ctx context.Context, opts Options) (*Result, error) {
 
 // encode carries the plan out, compressed or not.
 func (m *Merged) encode(ctx context.Context, w io.Writer, p *plan.Plan, opts Options, r *Result) error {
-	sources, done := m.sources()
+	layers, done := m.sources()
 	defer done()
+	progress := func(n int64) { opts.report(Event{Stage: Write, Done: n, Total: p.Size}) }
 	if opts.Uncompressed {
-		r.Encoder = "none"
-		return m.tar(ctx, w, p, sources, opts, r)
+		tar := newMeter(w)
+		tar.progress = progress
+		if err := splice.Tar(ctx, tar, p, layers); err != nil {
+			return err
+		}
+		r.Encoder, r.TarDigest = "none", tar.digest()
+		return nil
 	}
-	level, jobs := cmp.Or(opts.Level, splice.DefaultLevel), cmp.Or(opts.Jobs, runtime.GOMAXPROCS(0))
-	r.Encoder = splice.Encoder(level)
-	z := splice.NewGzip(w, level, jobs)
-	if err := m.tar(ctx, z, p, sources, opts, r); err != nil {
-		z.Abort()
+	o := splice.Options{Level: opts.Level, Reencode: opts.Canonical, Jobs: opts.Jobs, Progress: progress}
+	tar := newMeter(io.Discard)
+	whole := o.Level != 0 || o.Reencode
+	if whole {
+		o.TarHash = tar.hash
+	}
+	stats, err := splice.Gzip(ctx, w, p, layers, o)
+	if err != nil {
 		return err
 	}
-	return z.Close()
-}
-
-// tar writes the tar stream and notes its digest.
-func (m *Merged) tar(ctx context.Context, w io.Writer, p *plan.Plan, sources []splice.Source, opts Options, r *Result) error {
-	tar := newMeter(w)
-	tar.progress = func(n int64) { opts.report(Event{Stage: Write, Done: n, Total: p.Size}) }
-	if err := splice.Tar(ctx, tar, p, sources); err != nil {
-		return err
+	r.Encoder, r.Copied, r.Encoded = o.Encoder(), stats.Copied, stats.Encoded
+	if opts.TarDigest && !whole {
+		if err := splice.Tar(ctx, tar, p, layers); err != nil {
+			return err
+		}
+		whole = true
 	}
-	r.TarDigest = tar.digest()
+	if whole {
+		r.TarDigest = tar.digest()
+	}
 	return nil
 }
 

@@ -4,168 +4,178 @@
 package splice
 
 import (
-	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
+	"hash"
 	"io"
-	"sync"
+	"runtime"
 
-	"github.com/klauspost/compress/flate"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-81b0d42e/flatten/pkg/inflate"
+	"github.com/seed-81b0d42e/flatten/pkg/plan"
 )
 
-// The parameters of the encoder. Changing one changes every digest: they are
-// part of the name that [Encoder] gives, and a golden test holds them.
-const (
-	DefaultLevel = 1
-	chunkSize    = 1 << 20  // bytes that are compressed at once
-	windowSize   = 32 << 10 // bytes before a chunk that its matches may reach
-	library      = "klauspost/compress 1.20.3"
-)
+// Options say how a plan is compressed. The zero value copies what can be
+// copied.
+type Options struct {
+	// Level, from 1 to 9, encodes everything at that level; 0 copies blocks
+	// and encodes the rest at DefaultLevel.
+	Level int
 
-// Encoder names the encoder of a level and all that its bytes depend on.
-func Encoder(level int) string {
-	return fmt.Sprintf("%s, level %d, %d KiB chunks", library, level, chunkSize>>10)
+	// Reencode encodes everything at the default level when Level is 0.
+	Reencode bool
+
+	// Jobs is how many chunks are compressed at once; 0 means one for each
+	// processor. The bytes do not depend on it.
+	Jobs int
+
+	// TarHash, when not nil, is fed the tar stream. It is only when everything
+	// is encoded; see [Pieces].
+	TarHash hash.Hash
+
+	// Progress, when not nil, is told how many bytes of the tar stream are
+	// written.
+	Progress func(int64)
 }
 
-// gzipHeader begins the output: deflate, no flags, no time, unknown system.
+func (o *Options) level() int {
+	if o.Level == 0 {
+		return DefaultLevel
+	}
+	return o.Level
+}
+
+// Encoder names what makes the compressed bytes and all that they depend on
+// beside the plan and the blobs.
+func (o *Options) Encoder() string {
+	how := "splice"
+	if o.Level != 0 || o.Reencode {
+		how = "encode"
+	}
+	return fmt.Sprintf("%s/1 (%s, level %d, %d KiB chunks)", how, library, o.level(), chunkSize>>10)
+}
+
+// Pieces divides a plan as Gzip does with these options.
+func Pieces(p *plan.Plan, layers []Layer, o Options) []Piece {
+	if o.Level != 0 || o.Reencode {
+		return Cut(p, nil)
+	}
+	blocks := make([][]inflate.Block, len(layers))
+	for i := range layers {
+		blocks[i] = layers[i].Blocks
+	}
+	return Cut(p, blocks)
+}
+
+// Stats are what became of the bytes of a tar stream.
+type Stats struct {
+	// Copied and Encoded are uncompressed bytes; together they are the tar.
+	Copied, Encoded int64
+
+	// Pieces is the number of pieces.
+	Pieces int
+}
+
+// gzipHeader begins the output: deflate, no flags, no time, unknown system
+// (RFC 1952 section 2.3).
 var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff}
 
-// Gzip is a writer that compresses chunks in parallel and writes them in order
-// as one gzip member. Each chunk begins with the window of the one before, so
-// the bytes do not depend on how many are compressed at once.
-//
-// Either Close or Abort must be called: both end its goroutines.
-type Gzip struct {
-	w     io.Writer
-	level int
-	buf   []byte // the window, then what is gathered of the current chunk
-	dict  int    // length of the window in buf
-	crc   uint32
-	size  uint32
-	queue chan chan []byte // results in the order of the chunks
-	done  chan struct{}    // closed when all of queue is written
-	pool  sync.Pool        // of *flate.Writer
-
-	mu  sync.Mutex
-	err error // sticky: the first failure to write, or errAborted
-}
-
-// NewGzip returns a writer that compresses to w at a level from 1 to 9, jobs
-// chunks at a time.
-func NewGzip(w io.Writer, level, jobs int) *Gzip {
-	z := &Gzip{
-		w: w, level: level,
-		buf:   make([]byte, 0, windowSize+chunkSize),
-		queue: make(chan chan []byte, max(jobs, 1)-1),
-		done:  make(chan struct{}),
+// Gzip writes the tar stream that a plan stands for as one gzip member. After
+// an error what was written has no end that a reader would accept.
+func Gzip(ctx context.Context, w io.Writer, p *plan.Plan, layers []Layer, opts Options) (Stats, error) {
+	if opts.Jobs <= 0 {
+		opts.Jobs = runtime.GOMAXPROCS(0)
 	}
-	go z.drain()
-	return z
+	pieces := Pieces(p, layers, opts)
+	group, ctx := errgroup.WithContext(ctx)
+	f := newFeeder(p, layers, pieces, opts)
+	a := assembler{out: newBitWriter(w), pieces: pieces, layers: layers, progress: opts.Progress}
+	a.out.bytes(gzipHeader)
+	group.Go(func() error { return f.run(ctx) })
+	group.Go(func() error { return a.run(ctx, f.queue) })
+	if err := group.Wait(); err != nil {
+		return Stats{}, err
+	}
+	return a.stats, a.finish()
 }
 
-// drain writes the chunks in order until queue is closed.
-func (z *Gzip) drain() {
-	defer close(z.done)
-	_, err := z.w.Write(gzipHeader)
-	z.fail(err)
-	for result := range z.queue {
-		chunk := <-result
-		if z.failure() != nil {
-			continue
+// assembler puts pieces together in the order of the output.
+type assembler struct {
+	out      *bitWriter
+	copier   copier
+	pieces   []Piece
+	layers   []Layer
+	progress func(int64)
+	crc      uint32
+	done     int64
+	stats    Stats
+}
+
+// run writes what comes through the queue until it is closed.
+func (a *assembler) run(ctx context.Context, queue <-chan item) error {
+	a.copier.out = a.out
+	a.stats.Pieces = len(a.pieces)
+	for it := range queue {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		_, err := z.w.Write(chunk)
-		z.fail(err)
-	}
-}
-
-func (z *Gzip) fail(err error) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if z.err == nil {
-		z.err = err
-	}
-}
-
-func (z *Gzip) failure() error {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	return z.err
-}
-
-// Write compresses p. An error may be that of an earlier chunk.
-func (z *Gzip) Write(p []byte) (int, error) {
-	written := len(p)
-	for len(p) > 0 {
-		n := min(len(p), z.dict+chunkSize-len(z.buf))
-		z.buf = append(z.buf, p[:n]...)
-		p = p[n:]
-		if len(z.buf) == z.dict+chunkSize {
-			z.send(false)
-		}
-	}
-	return written, z.failure()
-}
-
-// send hands the gathered chunk to a goroutine and begins the next one.
-func (z *Gzip) send(last bool) {
-	buf, dict := z.buf, z.dict
-	data := buf[dict:]
-	z.crc = crc32.Update(z.crc, crc32.IEEETable, data)
-	z.size += uint32(len(data))
-	z.buf = make([]byte, 0, windowSize+chunkSize)
-	z.buf = append(z.buf, buf[max(0, len(buf)-windowSize):]...)
-	z.dict = len(z.buf)
-	result := make(chan []byte, 1)
-	z.queue <- result
-	go func() { result <- z.compress(buf[:dict], data, last) }()
-}
-
-// compress deflates one chunk. All but the last end with an empty stored block,
-// on a byte (RFC 1951 section 3.2.4).
-func (z *Gzip) compress(dict, data []byte, last bool) []byte {
-	var out bytes.Buffer
-	out.Grow(len(data)/2 + 1024)
-	fw, _ := z.pool.Get().(*flate.Writer)
-	if fw == nil {
 		var err error
-		if fw, err = flate.NewWriterDict(&out, z.level, dict); err != nil {
-			panic("internal error: " + err.Error()) // the level is out of range
+		if it.chunk == nil {
+			err = a.copy(&a.pieces[it.piece])
+		} else {
+			err = a.encoded(<-it.chunk)
 		}
-	} else {
-		fw.ResetDict(&out, dict)
+		if err != nil {
+			return err
+		}
+		if a.progress != nil {
+			a.progress(a.done)
+		}
 	}
-	fw.Write(data) // a bytes.Buffer does not fail
-	if last {
-		fw.Close()
-	} else {
-		fw.Flush()
-	}
-	z.pool.Put(fw)
-	return out.Bytes()
+	return nil
 }
 
-// Close ends the member. It does not close the writer below.
-func (z *Gzip) Close() error {
-	z.send(true)
-	close(z.queue)
-	<-z.done
-	if err := z.failure(); err != nil {
-		return err
+func (a *assembler) copy(p *Piece) error {
+	l := &a.layers[p.Layer]
+	blocks := l.Blocks[p.First:p.Last]
+	if err := a.copier.run(l.Blob, blocks); err != nil {
+		if a.out.err != nil {
+			return a.out.err
+		}
+		return &LayerError{int(p.Layer), err}
 	}
+	for i := range blocks {
+		a.add(blocks[i].CRC, blocks[i].Length)
+	}
+	a.stats.Copied += p.Length
+	return a.out.err
+}
+
+func (a *assembler) encoded(c chunk) error {
+	a.out.align()
+	a.out.bytes(c.deflate)
+	a.add(c.crc, c.size)
+	a.stats.Encoded += c.size
+	return a.out.err
+}
+
+func (a *assembler) add(crc uint32, n int64) {
+	a.crc = inflate.CombineCRC(a.crc, crc, n)
+	a.done += n
+}
+
+// finish ends the stream with an empty final block of fixed codes, and the
+// member with its trailer.
+func (a *assembler) finish() error {
+	a.out.bits(1|1<<1, 3) // BFINAL, BTYPE 01
+	a.out.bits(0, 7)      // end of block
+	a.out.pad()
 	var trailer [8]byte
-	binary.LittleEndian.PutUint32(trailer[:4], z.crc)
-	binary.LittleEndian.PutUint32(trailer[4:], z.size)
-	_, err := z.w.Write(trailer[:])
-	return err
+	binary.LittleEndian.PutUint32(trailer[:4], a.crc)
+	binary.LittleEndian.PutUint32(trailer[4:], uint32(a.done))
+	a.out.bytes(trailer[:])
+	a.out.flush()
+	return a.out.err
 }
-
-// Abort ends the writer without ending the member: what was written so far is
-// not a complete gzip file.
-func (z *Gzip) Abort() {
-	z.fail(errAborted)
-	close(z.queue)
-	<-z.done
-}
-
-var errAborted = fmt.Errorf("aborted")

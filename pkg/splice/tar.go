@@ -5,82 +5,79 @@ package splice
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/seed-81b0d42e/flatten/pkg/plan"
 )
 
-// Source gives ranges of one layer's tar stream. Ranges in ascending order are
-// cheap.
-type Source interface {
-	// WriteRange writes the n bytes from offset off to w.
-	WriteRange(ctx context.Context, w io.Writer, off, n int64) error
-}
-
-// SourceError is a layer that could not be read while a plan was carried out,
-// although it could be when it was scanned.
-type SourceError struct {
-	Layer int // index, lowest first from 0
-	Err   error
-}
-
-func (e *SourceError) Error() string {
-	return fmt.Sprintf("layer %d: reading it again: %v", e.Layer+1, e.Err)
-}
-
-func (e *SourceError) Unwrap() error { return e.Err }
-
-// Tar writes the tar stream that a plan stands for. sources are the layers of
-// the plan's view, in its order.
-func Tar(ctx context.Context, w io.Writer, p *plan.Plan, sources []Source) error {
-	t := &tarWriter{Writer: w}
-	var header []byte
-	for _, e := range p.Extents {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
-		switch e.Kind {
-		case plan.Copy:
-			err := sources[e.Layer].WriteRange(ctx, t, e.Offset, e.Length)
-			if err != nil && t.err == nil && ctx.Err() == nil {
-				return &SourceError{int(e.Layer), err}
-			}
-		case plan.Header:
-			header = p.Header(header[:0], int(e.Offset))
-			t.Write(header)
-		case plan.Zero:
-			t.zeros(e.Length)
-		}
-		if t.err != nil {
-			return t.err
+// Tar writes the tar stream that a plan stands for. layers are those of the
+// plan's view, in its order; only their Source is used.
+func Tar(ctx context.Context, w io.Writer, p *plan.Plan, layers []Layer) error {
+	r := reader{plan: p, layers: layers, w: stickyWriter{Writer: w}}
+	for i := range p.Extents {
+		if err := r.extent(ctx, i, 0, p.Extents[i].Length); err != nil {
+			return err
 		}
 	}
-	return ctx.Err()
+	return nil
 }
 
-// tarWriter remembers the first error of the writer below it, so that it can be
-// told from an error of a source. The error is sticky.
-type tarWriter struct {
+// reader produces the bytes that extents stand for.
+type reader struct {
+	plan   *plan.Plan
+	layers []Layer
+	w      stickyWriter
+	header []byte
+}
+
+// extent writes the n bytes from offset off of an extent.
+func (r *reader) extent(ctx context.Context, i int, off, n int64) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	switch e := r.plan.Extents[i]; e.Kind {
+	case plan.Copy:
+		err := r.layers[e.Layer].WriteRange(ctx, &r.w, e.Offset+off, n)
+		if err != nil && r.w.err == nil && ctx.Err() == nil {
+			return &LayerError{int(e.Layer), err}
+		}
+	case plan.Header:
+		r.header = r.plan.Header(r.header[:0], int(e.Offset))
+		r.w.Write(r.header[off : off+n])
+	case plan.Zero:
+		r.w.zeros(n)
+	}
+	if r.w.err != nil {
+		return r.w.err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// stickyWriter remembers the first error of the writer below it, so that it can
+// be told from an error of a layer.
+type stickyWriter struct {
 	io.Writer
-	err error
+	err error // sticky: Write keeps it so
 }
 
-func (t *tarWriter) Write(p []byte) (int, error) {
-	if t.err != nil {
-		return 0, t.err
+func (w *stickyWriter) Write(p []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
 	}
-	n, err := t.Writer.Write(p)
-	t.err = err
+	n, err := w.Writer.Write(p)
+	w.err = err
 	return n, err
 }
 
-var zeroBlock [32 << 10]byte
+var zeroes [32 << 10]byte
 
-func (t *tarWriter) zeros(n int64) {
-	for n > 0 && t.err == nil {
-		m := min(n, int64(len(zeroBlock)))
-		t.Write(zeroBlock[:m])
+func (w *stickyWriter) zeros(n int64) {
+	for n > 0 && w.err == nil {
+		m := min(n, int64(len(zeroes)))
+		w.Write(zeroes[:m])
 		n -= m
 	}
 }

@@ -1,0 +1,140 @@
+// SPDX-FileCopyrightText: The flatten authors
+// SPDX-License-Identifier: Apache-2.0
+
+package splice
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-81b0d42e/flatten/pkg/plan"
+)
+
+// item is one step of the output: a piece to copy, or with chunk a part of an
+// encoded one.
+type item struct {
+	piece int
+	chunk chan chunk
+}
+
+// feeder walks the pieces in order, reads what is to be encoded and has it
+// compressed, a few chunks ahead of the assembler.
+type feeder struct {
+	pieces []Piece
+	opts   Options
+	queue  chan item
+	read   reader
+	enc    encoder
+	group  errgroup.Group
+
+	extent int   // the extent that is being read
+	skip   int64 // bytes of it that have been
+
+	// buf is the window and what is gathered of the current chunk. window is
+	// the length of the former.
+	buf    []byte
+	window int
+}
+
+func newFeeder(p *plan.Plan, layers []Layer, pieces []Piece, opts Options) *feeder {
+	f := &feeder{
+		pieces: pieces, opts: opts,
+		queue: make(chan item, 4*opts.Jobs),
+		enc:   encoder{level: opts.level()},
+	}
+	f.read = reader{plan: p, layers: layers}
+	f.read.w.Writer = gather{f}
+	f.group.SetLimit(opts.Jobs)
+	return f
+}
+
+// gather appends to the current chunk.
+type gather struct{ *feeder }
+
+func (g gather) Write(p []byte) (int, error) {
+	g.buf = append(g.buf, p...)
+	return len(p), nil
+}
+
+// run feeds all pieces and closes the queue.
+func (f *feeder) run(ctx context.Context) error {
+	defer close(f.queue)
+	defer f.group.Wait()
+	for i := range f.pieces {
+		p := &f.pieces[i]
+		var err error
+		if p.Encoded() {
+			err = f.encode(ctx, p)
+		} else {
+			err = f.send(ctx, item{piece: i})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *feeder) send(ctx context.Context, it item) error {
+	select {
+	case f.queue <- it:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// encode reads one piece and has it compressed, chunk by chunk. The first chunk
+// has no window: what stands before it is not at hand uncompressed.
+func (f *feeder) encode(ctx context.Context, p *Piece) error {
+	f.extent, f.skip = int(p.Extent), p.Skip
+	f.buf = nil
+	for left := p.Length; left > 0; {
+		n := min(left, chunkSize)
+		left -= n
+		window := f.buf[max(0, len(f.buf)-windowSize):]
+		f.buf = append(make([]byte, 0, len(window)+int(n)), window...)
+		f.window = len(window)
+		if err := f.gather(ctx, n); err != nil {
+			return err
+		}
+		if err := f.compress(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gather reads the next n bytes of the output into the current chunk.
+func (f *feeder) gather(ctx context.Context, n int64) error {
+	for n > 0 {
+		length := f.read.plan.Extents[f.extent].Length
+		part := min(n, length-f.skip)
+		if err := f.read.extent(ctx, f.extent, f.skip, part); err != nil {
+			return err
+		}
+		n -= part
+		if f.skip += part; f.skip == length {
+			f.extent, f.skip = f.extent+1, 0
+		}
+	}
+	return nil
+}
+
+// compress hands the current chunk to a goroutine.
+func (f *feeder) compress(ctx context.Context) error {
+	window, data := f.buf[:f.window], f.buf[f.window:]
+	if f.opts.TarHash != nil {
+		f.opts.TarHash.Write(data)
+	}
+	result := make(chan chunk, 1)
+	if err := f.send(ctx, item{chunk: result}); err != nil {
+		return err
+	}
+	f.group.Go(func() error {
+		result <- f.enc.encode(window, data)
+		return nil
+	})
+	return nil
+}
