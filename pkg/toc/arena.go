@@ -15,7 +15,11 @@ type arena struct {
 	used  int64 // bytes of all strings
 }
 
-const chunkSize = 64 << 10
+// Chunks double in size between these.
+const (
+	minArena = 1 << 10
+	maxArena = 64 << 10
+)
 
 // text returns b as a string.
 func (a *arena) text(b []byte) string {
@@ -24,11 +28,12 @@ func (a *arena) text(b []byte) string {
 	switch {
 	case n == 0:
 		return ""
-	case n > chunkSize/8:
+	case n > maxArena/8:
 		return string(b)
 	case n > a.chunk.Cap()-a.chunk.Len():
+		size := min(max(2*a.chunk.Cap(), minArena, n), maxArena)
 		a.chunk = strings.Builder{}
-		a.chunk.Grow(chunkSize)
+		a.chunk.Grow(size)
 	}
 	// The builder never grows past its capacity, so its strings stay whole.
 	at := a.chunk.Len()

@@ -28,9 +28,14 @@ type decoder interface {
 }
 
 const (
-	chunkLen  = 256 << 10 // bytes of a decoded chunk
-	sourceLen = 128 << 10 // bytes read from a blob at once
+	chunkLen  = 256 << 10 // bytes of a decoded chunk, at most
+	sourceLen = 128 << 10 // bytes read from a blob at once, at most
 )
+
+// buffered is a blob read through a buffer, no larger than the blob.
+func buffered(src *source) *bufio.Reader {
+	return bufio.NewReaderSize(src, int(min(sourceLen, src.size)))
+}
 
 // newDecoder returns a decoder at the start of src.
 func newDecoder(c Compression, src *source, hold int) (decoder, error) {
@@ -40,21 +45,25 @@ func newDecoder(c Compression, src *source, hold int) (decoder, error) {
 	case Zstd:
 		return newZstdDecoder(src, hold)
 	}
-	return &readDecoder{r: src, ring: newRing(hold)}, nil
+	return &readDecoder{r: src, ring: newRing(src, hold)}, nil
 }
 
 // ring hands out buffers in turn.
 type ring struct {
 	bufs [][]byte
+	len  int
 	at   int
 }
 
-func newRing(hold int) ring { return ring{bufs: make([][]byte, hold)} }
+// newRing returns a ring of buffers for what src holds: many layers are tiny.
+func newRing(src *source, hold int) ring {
+	return ring{bufs: make([][]byte, hold), len: int(4096 + 4*min(src.size, chunkLen/4-1024))}
+}
 
 func (r *ring) buf() []byte {
 	r.at = (r.at + 1) % len(r.bufs)
 	if r.bufs[r.at] == nil {
-		r.bufs[r.at] = make([]byte, chunkLen)
+		r.bufs[r.at] = make([]byte, r.len)
 	}
 	return r.bufs[r.at]
 }
@@ -91,13 +100,13 @@ type gzipDecoder struct {
 }
 
 func newGzipDecoder(src *source, hold int) (decoder, error) {
-	m := &gzipMembers{src: bufio.NewReaderSize(src, sourceLen)}
+	m := &gzipMembers{src: buffered(src)}
 	var err error
 	if m.gz, err = gzip.NewReader(m.src); err != nil {
 		return nil, truncated(err)
 	}
 	m.gz.Multistream(false)
-	return &gzipDecoder{readDecoder{r: m, ring: newRing(hold)}, m}, nil
+	return &gzipDecoder{readDecoder{r: m, ring: newRing(src, hold)}, m}, nil
 }
 
 func (d *gzipDecoder) trailing() int64 { return d.members.junk }
@@ -151,14 +160,14 @@ type zstdDecoder struct {
 }
 
 func newZstdDecoder(src *source, hold int) (decoder, error) {
-	z, err := zstd.NewReader(bufio.NewReaderSize(src, sourceLen),
+	z, err := zstd.NewReader(buffered(src),
 		zstd.WithDecoderConcurrency(1),
 		zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		return nil, err
 	}
-	return &zstdDecoder{readDecoder{r: z, ring: newRing(hold)}, z}, nil
+	return &zstdDecoder{readDecoder{r: z, ring: newRing(src, hold)}, z}, nil
 }
 
 func (d *zstdDecoder) close() { d.zstd.Close() }

@@ -144,7 +144,7 @@ func (e *extension) apply(h *header) error {
 	if len(e.link) > 0 {
 		h.link = e.link
 	}
-	if h.size < 0 {
+	if h.size < 0 && !headerOnly(h.typ) {
 		return image.Corruptf("negative size")
 	}
 	return nil

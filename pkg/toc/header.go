@@ -309,6 +309,9 @@ func (h *header) parseGNUTimes(p *fields) (prefix []byte) {
 	return prefix
 }
 
+// headerOnly tells the types that have no body, whatever their size says.
+func headerOnly(typ byte) bool { return typ >= TypeLink && typ <= TypeFifo }
+
 // decimal parses a decimal number as PAX has it; odd when it is written in a
 // way that not every reader takes.
 func decimal(b []byte) (v int64, odd bool, err error) {

@@ -6,6 +6,7 @@ package toc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/seed-81b0d42e/flatten/pkg/image"
@@ -49,7 +50,7 @@ func (r *Reader) Close() error {
 // blob is not the one that was scanned.
 func (r *Reader) WriteRange(ctx context.Context, w io.Writer, off, n int64) error {
 	if off < 0 || n < 0 || off > r.layer.Size-n {
-		return image.Corruptf("no bytes %d to %d in a tar of %d bytes", off, off+n, r.layer.Size)
+		return fmt.Errorf("no %d bytes at %d in a tar of %d bytes", n, off, r.layer.Size)
 	}
 	if r.layer.Compression == Plain {
 		return r.writePlain(ctx, w, off, n)
@@ -84,13 +85,13 @@ func (r *Reader) WriteRange(ctx context.Context, w io.Writer, off, n int64) erro
 // writePlain writes a range of a blob that is the tar stream itself.
 func (r *Reader) writePlain(ctx context.Context, w io.Writer, off, n int64) error {
 	if r.buf == nil {
-		r.buf = make([]byte, chunkLen)
+		r.buf = make([]byte, min(chunkLen, r.layer.Size))
 	}
 	for n > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		part := r.buf[:min(n, chunkLen)]
+		part := r.buf[:min(n, int64(len(r.buf)))]
 		if m, err := r.blob.ReadAt(part, off); m < len(part) {
 			return changed(readError(off+int64(m), r.layer.BlobSize, err))
 		}

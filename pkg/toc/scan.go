@@ -86,6 +86,9 @@ func (s *scan) prepare(blob image.Blob) error {
 		return image.WithHint(image.Corruptf("layer is encrypted (media type %s)", opts.MediaType),
 			"decrypt the image first")
 	}
+	if size < 0 {
+		return image.Corruptf("blob has a size of %d bytes", size)
+	}
 	if size != opts.Size && (opts.Size > 0 || opts.Size == 0 && opts.Digest != "") {
 		return image.Corruptf("blob has %d bytes, the manifest says %d", size, opts.Size)
 	}
@@ -225,7 +228,7 @@ func (s *scan) blame(ctx context.Context, err error) error {
 		h, _ = newHash(s.opts.Digest)
 		s.src = &source{blob: s.src.blob, size: s.src.size, hash: h}
 	}
-	buf := make([]byte, sourceLen)
+	buf := make([]byte, min(sourceLen, s.src.size))
 	for {
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -145,7 +145,7 @@ func (s *Scanner) stepHeader(b *block) {
 		s.fail("", at, s.notTar(b[:], at, err))
 		return
 	}
-	if h.size < 0 {
+	if h.size < 0 && !headerOnly(h.typ) {
 		s.fail(string(h.name), at, image.Corruptf("negative size"))
 		return
 	}
