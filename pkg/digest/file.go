@@ -80,13 +80,34 @@ func reason(err error) error {
 
 // Write appends to the file.
 func (f *File) Write(p []byte) (int, error) {
+	hashed := f.hashBeside(p)
 	n, err := f.f.Write(p)
-	f.hash.Write(p[:n])
+	<-hashed
 	f.size += int64(n)
 	if err != nil {
 		err = fmt.Errorf("writing to %s: %w", f.dir, reason(err))
 	}
 	return n, err
+}
+
+// beside is from how many bytes on hashing and writing are worth doing at once.
+const beside = 64 << 10
+
+// hashBeside hashes p, a large one while the caller goes on. The result is
+// closed when it is through. After a write that failed the hash is of no use,
+// nor is it used.
+func (f *File) hashBeside(p []byte) <-chan struct{} {
+	done := make(chan struct{})
+	if len(p) < beside {
+		f.hash.Write(p)
+		close(done)
+		return done
+	}
+	go func() {
+		f.hash.Write(p)
+		close(done)
+	}()
+	return done
 }
 
 // Size is the number of bytes written so far.
