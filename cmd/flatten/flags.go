@@ -30,17 +30,17 @@ func outputFlags() []cli.Flag {
 			Usage: "write to the folder `DIR`; - streams to standard output"},
 		&cli.StringFlag{Name: "compression", Value: "gzip", Category: groupOutput,
 			Usage: "compress with `KIND`: gzip or none"},
-		&cli.BoolFlag{Name: "canonical", Category: groupOutput,
+		&cli.BoolFlag{DisableDefaultText: true, Name: "canonical", Category: groupOutput,
 			Usage: "the same bytes for the same filesystem, whatever its layers were"},
-		&cli.BoolFlag{Name: "root-entry", Category: groupOutput,
+		&cli.BoolFlag{DisableDefaultText: true, Name: "root-entry", Category: groupOutput,
 			Usage: "keep the image's entry for the root directory"},
-		&cli.BoolFlag{Name: "json", Category: groupOutput,
+		&cli.BoolFlag{DisableDefaultText: true, Name: "json", Category: groupOutput,
 			Usage: "print one JSON object instead of the path"},
 	}
 	for level := 1; level <= 9; level++ {
 		usage := "compress everything again, at that level up to -9"
 		flags = append(flags, &cli.BoolFlag{
-			Name: strconv.Itoa(level), Category: groupOutput, Usage: usage, Hidden: level > 1,
+			DisableDefaultText: true, Name: strconv.Itoa(level), Category: groupOutput, Usage: usage, Hidden: level > 1,
 		})
 	}
 	return flags
@@ -48,12 +48,12 @@ func outputFlags() []cli.Flag {
 
 func imageFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "platform", Category: groupImage,
-			Usage: "choose `OS/ARCH[/VARIANT]` (default: linux and this machine's architecture)"},
-		&cli.BoolFlag{Name: "strict", Category: groupImage,
+		&cli.StringFlag{Name: "platform", Category: groupImage, DefaultText: "linux and this machine's architecture",
+			Usage: "choose `OS/ARCH[/VARIANT]`"},
+		&cli.BoolFlag{DisableDefaultText: true, Name: "strict", Category: groupImage,
 			Usage: "make every warning an error"},
 		&cli.StringFlag{Name: "lower-symlinks", Value: "replace", Category: groupImage,
-			Usage: "what a path through a symbolic link of a lower layer does: `replace` it as overlayfs, or follow it"},
+			Usage: "a path through a symbolic link of a lower layer: replace the link as overlayfs, or follow it (`MODE`)"},
 	}
 }
 
@@ -61,23 +61,23 @@ func registryFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "creds", Category: groupRegistry,
 			Usage: "log in as `USER[:PASSWORD]`; without a password it is read from standard input"},
-		&cli.StringFlag{Name: "authfile", Category: groupRegistry,
-			Usage: "read credentials from `FILE` before Docker's and podman's (default: $REGISTRY_AUTH_FILE)"},
-		&cli.BoolFlag{Name: "insecure", Category: groupRegistry,
+		&cli.StringFlag{Name: "authfile", Category: groupRegistry, DefaultText: "$REGISTRY_AUTH_FILE",
+			Usage: "read credentials from `FILE` before Docker's and podman's"},
+		&cli.BoolFlag{DisableDefaultText: true, Name: "insecure", Category: groupRegistry,
 			Usage: "allow plain HTTP, and TLS certificates that cannot be verified"},
 	}
 }
 
 func runFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Category: groupRun,
+		&cli.BoolFlag{DisableDefaultText: true, Name: "quiet", Aliases: []string{"q"}, Category: groupRun,
 			Usage: "say nothing but errors"},
 		&cli.StringFlag{Name: "progress", Value: "auto", Category: groupRun,
 			Usage: "show progress as `KIND`: auto, tty, plain or none"},
-		&cli.IntFlag{Name: "jobs", Category: groupRun,
-			Usage: "read layers and compress with `N` goroutines (default: one for each processor)"},
-		&cli.StringFlag{Name: "tmpdir", Category: groupRun,
-			Usage: "keep what has to be spooled in `DIR` (default: $TMPDIR, else the system's)"},
+		&cli.IntFlag{Name: "jobs", Category: groupRun, DefaultText: "one for each processor",
+			Usage: "read layers and compress with `N` goroutines"},
+		&cli.StringFlag{Name: "tmpdir", Category: groupRun, DefaultText: "$TMPDIR, else the system's",
+			Usage: "spool downloads and standard input in `DIR`"},
 	}
 }
 

@@ -8,8 +8,11 @@ import (
 	"errors"
 	"io"
 	"runtime/debug"
+	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/seed-81b0d42e/flatten/pkg/image"
 )
 
 // process is what the operating system gives a run: tests give another.
@@ -55,10 +58,23 @@ func newApp(p process, u *ui) *cli.App {
 		HideHelpCommand:       true,
 		Suggest:               true,
 		ExitErrHandler:        func(*cli.Context, error) {},
-		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
-			return &usageError{err}
+		OnUsageError: func(c *cli.Context, err error, _ bool) error {
+			return usage(c.App.Flags, err)
 		},
 	}
+}
+
+// usage is an error of the flag parser, with the flag that was probably meant.
+func usage(flags []cli.Flag, err error) error {
+	given, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !ok {
+		return &usageError{err}
+	}
+	err = usagef("there is no flag --%s", given)
+	if meant := cli.SuggestFlag(flags, given, false); meant != "" {
+		err = image.WithHint(err, "did you mean %s?", meant)
+	}
+	return err
 }
 
 // version is what the Go tool recorded of the build.
