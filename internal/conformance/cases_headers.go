@@ -48,9 +48,11 @@ var extensionCases = []Case{
 // Values of extended attributes as the kernel stores them.
 const (
 	capability = "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-	acl        = "\x02\x00\x00\x00" +
+	acl        = "\x02\x00\x00\x00" + // user::rw-,user:1000:rw-,group::r--,mask::rw-,other::r--
 		"\x01\x00\x06\x00\xff\xff\xff\xff" +
+		"\x02\x00\x06\x00\xe8\x03\x00\x00" +
 		"\x04\x00\x04\x00\xff\xff\xff\xff" +
+		"\x10\x00\x06\x00\xff\xff\xff\xff" +
 		"\x20\x00\x04\x00\xff\xff\xff\xff"
 )
 
@@ -66,8 +68,8 @@ var xattrCases = []Case{
 		layer(file("a", "1").PAX("LIBARCHIVE.xattr.user.k", "dg"))),
 	accepts(103, "pax-xattr-posix-acl", tree(`a "1"`),
 		layer(file("a", "1").PAX("SCHILY.acl.access", "user::rw-,group::r--,other::r--"))),
-	accepts(104, "x-xattr-acl", tree(fmt.Sprintf(`a "1" system.posix_acl_access=%q`, acl)),
-		layer(file("a", "1").Xattr("system.posix_acl_access", acl))),
+	accepts(104, "x-xattr-acl", tree(fmt.Sprintf(`a "1" 0664 system.posix_acl_access=%q`, acl)),
+		layer(file("a", "1").Mode(0o664).Xattr("system.posix_acl_access", acl))),
 	accepts(105, "x-xattr-selinux", tree(`a "1" security.selinux="system_u:object_r:bin_t:s0\x00"`),
 		layer(file("a", "1").Xattr("security.selinux", "system_u:object_r:bin_t:s0\x00"))),
 	warns(106, "pax-xattr-trusted", tree(`a "1" user.k="v"`),
