@@ -59,7 +59,7 @@ func TestMain(m *testing.M) {
 }
 
 // testSeeds runs f for every seed with an image of its kind, in parallel.
-func testSeeds(t *testing.T, f func(t *testing.T, s *scratch, dir string, layers []*layer)) {
+func testSeeds(t *testing.T, f func(t *testing.T, seed uint64, dir string, layers []*layer)) {
 	s, err := newScratch(t.TempDir())
 	if err != nil {
 		t.Skipf("needs root and a file system for overlayfs: %v", err)
@@ -93,7 +93,7 @@ func testSeeds(t *testing.T, f func(t *testing.T, s *scratch, dir string, layers
 				if testing.Verbose() && n == 1 {
 					t.Logf("seed %d:\n%s", seed, describe(layers))
 				}
-				f(t, s, dir, layers)
+				f(t, seed, dir, layers)
 				if err := os.RemoveAll(dir); err != nil {
 					t.Error(err)
 				}
@@ -118,7 +118,7 @@ func (s *scratch) image(seed uint64, dir string) ([]*layer, error) {
 // what an engine's tars unpack to is mounted and must be what the upper
 // directories were that they were made of.
 func TestHarness(t *testing.T) {
-	testSeeds(t, func(t *testing.T, s *scratch, dir string, layers []*layer) {
+	testSeeds(t, func(t *testing.T, _ uint64, dir string, layers []*layer) {
 		want, err := readMerged(dir, dirsOf(layers))
 		if err != nil {
 			t.Fatal(err)

@@ -77,7 +77,7 @@ func checkEntry(t Tree, h *tar.Header, name string) error {
 		return fmt.Errorf("not clean, want %q", want)
 	case t[name] != nil:
 		return errors.New("twice")
-	case strings.HasPrefix(path.Base(name), ".wh."):
+	case strings.HasPrefix(path.Base(name), ".wh.") && h.Typeflag != tar.TypeDir: // rule 24
 		return errors.New("a whiteout")
 	}
 	if dir := path.Dir(name); dir != "." && (t[dir] == nil || t[dir].Type != typeDir) {

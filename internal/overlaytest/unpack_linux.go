@@ -21,7 +21,7 @@ type unpacker struct {
 	lower Tree // what the layers below add up to
 
 	times   map[string][2]int64 // of directories with an entry, set at the end
-	implied map[string]bool     // directories without one
+	implied map[string]*Node    // directories without one: what they are if nothing lower shows through
 	white   map[string]bool     // paths that were whited out
 	opaque  map[string]bool     // directories that were made opaque, "" being the root
 }
@@ -29,7 +29,7 @@ type unpacker struct {
 func newUnpacker(dir string, lower Tree) *unpacker {
 	return &unpacker{
 		dir: dir, lower: lower,
-		times: map[string][2]int64{}, implied: map[string]bool{}, white: map[string]bool{}, opaque: map[string]bool{},
+		times: map[string][2]int64{}, implied: map[string]*Node{}, white: map[string]bool{}, opaque: map[string]bool{},
 	}
 }
 
@@ -106,8 +106,37 @@ func (u *unpacker) parents(p string) error {
 	if err := u.parents(dir); err != nil {
 		return err
 	}
-	u.implied[dir] = true
-	return os.Mkdir(u.on(dir), 0o755)
+	return u.makeImplied(dir)
+}
+
+// makeImplied makes a directory that has no entry so far, with the owner of the
+// lower one if there is one. Its group may be its parent's, as the kernel has it at this
+// moment.
+func (u *unpacker) makeImplied(dir string) error {
+	at := u.on(dir)
+	if err := os.Mkdir(at, 0o755); err != nil {
+		return err
+	}
+	if err := unix.Chmod(at, 0o755); err != nil { // without the bit that comes with the group
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(at, &st); err != nil {
+		return err
+	}
+	u.implied[dir] = &Node{Type: typeDir, Mode: 0o755, UID: st.Uid, GID: st.Gid}
+	if low := u.lower[dir]; low != nil && low.Type == typeDir {
+		return setOwner(at, low)
+	}
+	return nil
+}
+
+// setOwner gives a directory the owner and mode of a node.
+func setOwner(at string, n *Node) error {
+	if err := os.Lchown(at, int(n.UID), int(n.GID)); err != nil {
+		return err
+	}
+	return unix.Chmod(at, n.Mode)
 }
 
 // apply unpacks one entry.
@@ -144,11 +173,14 @@ func (u *unpacker) forget(p string) {
 			delete(u.times, q)
 		}
 	}
-	for _, m := range []map[string]bool{u.implied, u.opaque} {
-		for q := range m {
-			if q == p || strings.HasPrefix(q, p+"/") {
-				delete(m, q)
-			}
+	for q := range u.implied {
+		if q == p || strings.HasPrefix(q, p+"/") {
+			delete(u.implied, q)
+		}
+	}
+	for q := range u.opaque {
+		if q == p || strings.HasPrefix(q, p+"/") {
+			delete(u.opaque, q)
 		}
 	}
 }
@@ -279,7 +311,7 @@ func (u *unpacker) finish() error {
 		t[p].Opaque = true
 	}
 	for _, p := range t.names() {
-		if u.implied[p] && t[p].Type == typeDir {
+		if u.implied[p] != nil && t[p].Type == typeDir {
 			if err := u.imply(t, p); err != nil {
 				return err
 			}
@@ -294,27 +326,21 @@ func (u *unpacker) finish() error {
 }
 
 // imply gives an implied directory the metadata of the lower one that shows
-// through, or what the rules say for none (80).
+// through, or what the rules say for none (80): the whole layer has been read now,
+// and an opaque directory may have cut off the lower one.
 func (u *unpacker) imply(t Tree, p string) error {
 	low := (&scribe{lower: u.lower, raw: t}).below(p)
 	if u.opaque[""] {
 		low = nil
 	}
 	if low == nil {
-		low = &Node{Mode: 0o755}
-		if up := t[path.Dir(p)]; up != nil && up.Mode&0o2000 != 0 {
-			low.GID = up.GID
-		}
+		low = u.implied[p]
 	}
-	*t[p] = Node{Type: typeDir, Mode: low.Mode, UID: low.UID, GID: low.GID, Opaque: t[p].Opaque}
-	u.times[p] = [2]int64{low.Sec, low.Nsec}
 	for k, v := range low.Xattrs {
 		if err := unix.Lsetxattr(u.on(p), k, []byte(v), 0); err != nil {
 			return err
 		}
 	}
-	if err := os.Lchown(u.on(p), int(low.UID), int(low.GID)); err != nil {
-		return err
-	}
-	return unix.Chmod(u.on(p), low.Mode)
+	u.times[p] = [2]int64{low.Sec, low.Nsec}
+	return setOwner(u.on(p), low)
 }
