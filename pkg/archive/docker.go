@@ -1,0 +1,277 @@
+// SPDX-FileCopyrightText: The flatten authors
+// SPDX-License-Identifier: Apache-2.0
+
+package archive
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/seed-81b0d42e/flatten/pkg/image"
+	"github.com/seed-81b0d42e/flatten/pkg/reference"
+)
+
+// dockerManifest is the member that lists the images of a docker-archive.
+const dockerManifest = "manifest.json"
+
+// saved is one image in manifest.json.
+type saved struct {
+	Config   string   `json:"Config"`
+	RepoTags []string `json:"RepoTags"`
+	Layers   []string `json:"Layers"`
+}
+
+// parseSaved parses manifest.json. Images that are listed more than once are one,
+// with the tags of all.
+func parseSaved(raw []byte) ([]saved, error) {
+	var all []saved
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return nil, image.Corruptf("%s: %w", dockerManifest, err)
+	}
+	var distinct []saved
+	for i, s := range all {
+		if s.Config == "" {
+			return nil, image.Corruptf("%s: image %d names no configuration", dockerManifest, i+1)
+		}
+		same := slices.IndexFunc(distinct, func(d saved) bool { return d.Config == s.Config && slices.Equal(d.Layers, s.Layers) })
+		if same < 0 {
+			distinct = append(distinct, s)
+			continue
+		}
+		tags := distinct[same].RepoTags
+		for _, tag := range s.RepoTags {
+			if !slices.Contains(tags, tag) {
+				tags = append(tags[:len(tags):len(tags)], tag)
+			}
+		}
+		distinct[same].RepoTags = tags
+	}
+	return distinct, nil
+}
+
+// openDocker opens an image of a docker-archive.
+func openDocker(t *tarFS, opt Options) (*image.Image, error) {
+	fail := func(err error) (*image.Image, error) { return nil, fmt.Errorf("%s: %w", opt.Source, err) }
+	if !t.has(dockerManifest) {
+		_, err := t.form()
+		if err == nil {
+			err = image.WithHint(image.Corruptf("an oci-archive, not a docker-archive"), "use oci-archive:")
+		}
+		return fail(err)
+	}
+	raw, err := t.read(dockerManifest, image.MaxManifestSize)
+	if err != nil {
+		return fail(err)
+	}
+	all, err := parseSaved(raw)
+	if err != nil {
+		return fail(err)
+	}
+	s, err := t.choose(all, opt)
+	if err != nil {
+		return nil, err
+	}
+	img, err := t.image(s)
+	if err == nil {
+		err = image.CheckPlatform(img, image.Options{Platform: opt.Platform})
+	}
+	if err != nil {
+		return fail(err)
+	}
+	img.Reference = opt.Source
+	switch {
+	case opt.Digest != "":
+		img.Reference += "@" + string(opt.Digest)
+	case opt.Tag != "":
+		img.Reference += ":" + opt.Tag
+	}
+	return img, nil
+}
+
+// choose returns the image that the options mean.
+func (t *tarFS) choose(all []saved, opt Options) (saved, error) {
+	var chosen []saved
+	var problem string
+	switch {
+	case len(all) == 0:
+		return saved{}, image.NotFoundf("%s has no images: %s lists none", opt.Source, dockerManifest)
+	case opt.Digest != "":
+		problem = fmt.Sprintf("no image has ID %s", opt.Digest)
+		for _, s := range all {
+			raw, err := t.read(s.Config, image.MaxConfigSize)
+			if err != nil {
+				return saved{}, fmt.Errorf("%s: configuration: %w", opt.Source, err)
+			}
+			if digest.FromBytes(raw) == opt.Digest {
+				chosen = append(chosen, s)
+			}
+		}
+	case opt.Tag != "":
+		problem = fmt.Sprintf("no image has tag %q", opt.Tag)
+		for _, s := range all {
+			if slices.ContainsFunc(s.RepoTags, func(tag string) bool { return sameTag(tag, opt.Tag) }) {
+				chosen = append(chosen, s)
+			}
+		}
+	default:
+		chosen = all
+		problem = "none is named"
+	}
+	if len(chosen) == 1 {
+		return chosen[0], nil
+	}
+	if len(chosen) > 1 && opt.Tag != "" {
+		return saved{}, t.list(chosen, fmt.Sprintf("tag %q names all of them", opt.Tag), true, opt)
+	}
+	return saved{}, t.list(all, problem, false, opt)
+}
+
+// sameTag compares two names as Docker completes them.
+func sameTag(a, b string) bool {
+	if a == b {
+		return true
+	}
+	ra, err := reference.Parse("docker://" + a)
+	if err != nil {
+		return false
+	}
+	rb, err := reference.Parse("docker://" + b)
+	return err == nil && ra == rb
+}
+
+// list is an error that lists images, with a hint how to name the first, by its ID
+// if tags do not help.
+func (t *tarFS) list(all []saved, problem string, byID bool, opt Options) error {
+	const most = 20
+	var list []string
+	for _, s := range all[:min(len(all), most)] {
+		id := string(t.id(s))
+		if len(s.RepoTags) > 0 {
+			id = fmt.Sprintf("%q %s", s.RepoTags, id)
+		}
+		list = append(list, id)
+	}
+	if n := len(all) - most; n > 0 {
+		list = append(list, fmt.Sprintf("and %d more", n))
+	}
+	noun := "images"
+	if len(all) == 1 {
+		noun = "image"
+	}
+	err := image.NotFoundf("%s has %d %s and %s: there is %s", opt.Source, len(all), noun, problem, strings.Join(list, ", "))
+	if tags := all[0].RepoTags; !byID && len(tags) > 0 && validTag(tags[0]) {
+		return image.WithHint(err, "%s%s:%s", hintPrefix, opt.Source, tags[0])
+	}
+	return image.WithHint(err, "%s%s@%s", hintPrefix, opt.Source, t.id(all[0]))
+}
+
+// id is an image's ID, empty when its configuration cannot be read.
+func (t *tarFS) id(s saved) digest.Digest {
+	raw, err := t.read(s.Config, image.MaxConfigSize)
+	if err != nil {
+		return ""
+	}
+	return digest.FromBytes(raw)
+}
+
+// validTag reports whether a tag can follow a docker-archive's name.
+func validTag(tag string) bool {
+	r, err := reference.Parse("docker-archive:x:" + tag)
+	return err == nil && r.Tag == tag
+}
+
+// image makes the image of an entry.
+func (t *tarFS) image(s saved) (*image.Image, error) {
+	config, err := t.read(s.Config, image.MaxConfigSize)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	img, err := image.NewFromConfig(config, len(s.Layers))
+	if err != nil {
+		return nil, image.Corruptf("configuration %q: %w", s.Config, err)
+	}
+	if d := blobDigest(s.Config); d != "" {
+		if got := d.Algorithm().FromBytes(config); got != d {
+			return nil, image.Corruptf("configuration %q: the bytes have digest %s (rule 151)", s.Config, got)
+		}
+	} else if d := nameDigest(s.Config); d != "" && d != img.ConfigDigest {
+		img.Warnings = append(img.Warnings, image.Warning{
+			Rule: 151, Layer: -1,
+			Text: fmt.Sprintf("the configuration is called %q, but its digest is %s", s.Config, img.ConfigDigest),
+		})
+	}
+	for i, name := range s.Layers {
+		m, err := t.find(name)
+		if err != nil {
+			return nil, fmt.Errorf("layer %d: %w", i+1, memberError(name, err))
+		}
+		l := &img.Layers[i]
+		l.Digest, l.Size = blobDigest(name), m.size
+		l.Open = func(ctx context.Context) (image.Blob, error) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			return t.section(m), nil
+		}
+	}
+	img.Tags = s.RepoTags
+	return img, nil
+}
+
+// read reads a whole member of at most limit bytes.
+func (t *tarFS) read(name string, limit int64) ([]byte, error) {
+	m, err := t.find(name)
+	if err != nil {
+		return nil, memberError(name, err)
+	}
+	if m.size > limit {
+		return nil, image.Corruptf("member %q of %d bytes, over the limit of %d", name, m.size, limit)
+	}
+	raw, err := image.ReadBlob(t.section(m), m.size)
+	if err == nil && int64(len(raw)) != m.size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return nil, asCorrupt(fmt.Sprintf("reading member %q", name), err)
+	}
+	return raw, nil
+}
+
+func memberError(name string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return image.Corruptf("member %q is not in the archive", name)
+	}
+	return image.Corruptf("member %q: %w", name, err)
+}
+
+// blobDigest is the digest that a name such as blobs/sha256/<digits> promises.
+func blobDigest(name string) digest.Digest {
+	parts := strings.Split(path.Clean(name), "/")
+	if len(parts) != 3 || parts[0] != "blobs" {
+		return ""
+	}
+	d := digest.Digest(parts[1] + ":" + parts[2])
+	if image.CheckDigest(d) != nil {
+		return ""
+	}
+	return d
+}
+
+// nameDigest is the digest in a name such as <digits>.json or sha256:<digits>.
+func nameDigest(name string) digest.Digest {
+	name = strings.TrimPrefix(strings.TrimSuffix(path.Base(name), ".json"), "sha256:")
+	d := digest.Digest("sha256:" + name)
+	if image.CheckDigest(d) != nil {
+		return ""
+	}
+	return d
+}
