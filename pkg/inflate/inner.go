@@ -29,14 +29,11 @@ func (r *Reader) inner() outcome {
 	hold := binary.LittleEndian.Uint64(r.in[pos&(inSize-1):]) >> (r.bit & 7)
 	nbits := uint(56 - r.bit&7)
 	pos += 7
+	e := r.lit[hold&(1<<litBits-1)]
 	done := more
 
 	for pos <= stop && w < full {
-		hold |= binary.LittleEndian.Uint64(r.in[pos&(inSize-1):]) << (nbits & 63)
-		pos += int((63 - nbits) >> 3)
-		nbits |= 56
-
-		e := r.lit[hold&(1<<litBits-1)]
+		// There are 56 bits or more, and e is the entry they begin with.
 		if int32(e) < 0 {
 			out[w&(outSize-1)] = byte(e >> 16)
 			w++
@@ -54,7 +51,7 @@ func (r *Reader) inner() outcome {
 					w++
 					hold >>= e & 63
 					nbits -= uint(e & 63)
-					continue
+					goto next
 				}
 			}
 		}
@@ -69,7 +66,7 @@ func (r *Reader) inner() outcome {
 				w++
 				hold >>= e & 63
 				nbits -= uint(e & 63)
-				continue
+				goto next
 			}
 			if e&isSpecial != 0 {
 				if e&isBad != 0 {
@@ -81,71 +78,79 @@ func (r *Reader) inner() outcome {
 				break
 			}
 		}
-		length := int(e>>16) + int(hold&(1<<(e&63)-1)>>(e>>8&63))
-		hold >>= e & 63
-		nbits -= uint(e & 63)
-		if nbits < 28 {
-			hold |= binary.LittleEndian.Uint64(r.in[pos&(inSize-1):]) << (nbits & 63)
-			pos += int((63 - nbits) >> 3)
-			nbits |= 56
-		}
-		e = r.dist[hold&(1<<distBits-1)]
-		if e&isSpecial != 0 {
-			if e&isBad != 0 {
-				return invalid
+		{
+			length := int(e>>16) + int(hold&(1<<(e&63)-1)>>(e>>8&63))
+			hold >>= e & 63
+			nbits -= uint(e & 63)
+			if nbits < 28 {
+				hold |= binary.LittleEndian.Uint64(r.in[pos&(inSize-1):]) << (nbits & 63)
+				pos += 7 - int(nbits>>3)
+				nbits |= 56
 			}
-			hold >>= distBits
-			nbits -= distBits
-			e = r.dist[(e>>16+uint32(hold)&(1<<(e>>8&15)-1))&(distSize-1)]
+			e = r.dist[hold&(1<<distBits-1)]
 			if e&isSpecial != 0 {
-				return invalid
+				if e&isBad != 0 {
+					return invalid
+				}
+				hold >>= distBits
+				nbits -= distBits
+				e = r.dist[(e>>16+uint32(hold)&(1<<(e>>8&15)-1))&(distSize-1)]
+				if e&isSpecial != 0 {
+					return invalid
+				}
 			}
-		}
-		dist := int(e>>16) + int(hold&(1<<(e&63)-1)>>(e>>8&63))
-		hold >>= e & 63
-		nbits -= uint(e & 63)
+			dist := int(e>>16) + int(hold&(1<<(e&63)-1)>>(e>>8&63))
+			hold >>= e & 63
+			nbits -= uint(e & 63)
 
-		from := w - dist
-		if from < nearest {
-			if from < low {
-				return invalid
+			from := w - dist
+			if from < nearest {
+				if from < low {
+					return invalid
+				}
+				nearest = from
 			}
-			nearest = from
-		}
-		end := w + length
-		if dist >= 16 {
-			copy16(out, w, from)
-			copy16(out, w+16, from+16)
-			for w += 32; w < end; w += 16 {
-				from += 16
-				copy16(out, w, from+16)
+			// The next entry is on its way while the match is copied.
+			hold |= binary.LittleEndian.Uint64(r.in[pos&(inSize-1):]) << (nbits & 63)
+			pos += 7 - int(nbits>>3)
+			nbits |= 56
+			e = r.lit[hold&(1<<litBits-1)]
+
+			end := w + length
+			if dist >= 16 {
+				copy16(out, w, from)
+				copy16(out, w+16, from+16)
+				for w += 32; w < end; w += 16 {
+					from += 16
+					copy16(out, w, from+16)
+				}
+			} else if dist == 1 {
+				v := uint64(out[from&(outSize-1)]) * 0x0101010101010101
+				for ; w < end; w += 8 {
+					binary.LittleEndian.PutUint64(out[w&(outSize-1):], v)
+				}
+			} else {
+				for dist < 8 { // what repeats gets twice as long
+					copy8(out, w, from)
+					w += dist
+					dist += dist
+				}
+				for ; w < end; w += 8 {
+					copy8(out, w, from)
+					from += 8
+				}
 			}
-		} else {
-			repeat(out, w, from, end)
+			w = end
+			continue
 		}
-		w = end
+	next:
+		hold |= binary.LittleEndian.Uint64(r.in[pos&(inSize-1):]) << (nbits & 63)
+		pos += 7 - int(nbits>>3)
+		nbits |= 56
+		e = r.lit[hold&(1<<litBits-1)]
 	}
 	r.w = w
 	r.nearest = nearest
 	r.bit = pos<<3 - int(nbits)
 	return done
-}
-
-// repeat fills out[w:end] with repetitions of out[from:w], and may overshoot.
-func repeat(out *outBuffer, w, from, end int) {
-	if w-from == 1 {
-		v := uint64(out[from&(outSize-1)]) * 0x0101010101010101
-		for ; w < end; w += 8 {
-			binary.LittleEndian.PutUint64(out[w&(outSize-1):], v)
-		}
-		return
-	}
-	for w-from < 8 { // what repeats gets twice as long
-		copy8(out, w, from)
-		w += w - from
-	}
-	for ; w < end; w += 8 {
-		copy8(out, w, from)
-		from += 8
-	}
 }
