@@ -74,7 +74,7 @@ func (d *download) enter(ctx context.Context) error {
 	if d.file == nil {
 		file, err := createSpool(d.spool.dir)
 		if err != nil {
-			return fmt.Errorf("creating a spool file: %w", err)
+			return image.WithHint(fmt.Errorf("creating a spool file in %s: %w", d.spool.dir, pathless(err)), tmpdirHint)
 		}
 		d.file = file
 	}

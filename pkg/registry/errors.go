@@ -132,6 +132,10 @@ func hostOf(address string) string {
 // handshakeError turns what go-containerregistry's handshake returns into an
 // error of this package. The host is that of the request that failed.
 func handshakeError(host string, err error) error {
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) { // of HTTPS, before HTTP was tried as well
+		return fmt.Errorf("%s: %w", host, certificate)
+	}
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
 		return plainError(err)
@@ -164,7 +168,7 @@ func (s *session) explain(subject string, err error) error {
 	if !errors.As(err, &status) {
 		if speaksOtherProtocol(err) && !s.insecure {
 			return image.WithHint(fmt.Errorf("%s%w", subject, err),
-				"use --insecure for a registry without a valid certificate")
+				"use --insecure for a registry without HTTPS or a certificate that is trusted here")
 		}
 		return fmt.Errorf("%s%w", subject, err)
 	}
@@ -177,11 +181,6 @@ func (s *session) explain(subject string, err error) error {
 	case http.StatusTooManyRequests:
 		return image.WithHint(fmt.Errorf("%s%w", subject, err),
 			"the registry limits requests: wait, or log in")
-	case http.StatusBadRequest:
-		if s.currentScheme() == "http" {
-			return image.WithHint(fmt.Errorf("%s%w", subject, err),
-				"the registry may want HTTPS with a certificate that is not trusted here: use --insecure")
-		}
 	}
 	return fmt.Errorf("%s%w", subject, err)
 }

@@ -133,10 +133,11 @@ func (e *permanentError) Unwrap() error { return e.err }
 // retryable reports whether another attempt may succeed after err.
 func retryable(err error) bool {
 	var permanent *permanentError
+	var local *localError
 	var status *statusError
 	var dns *net.DNSError
 	switch {
-	case errors.As(err, &permanent):
+	case errors.As(err, &permanent), errors.As(err, &local):
 		return false
 	case errors.Is(err, image.ErrDenied), errors.Is(err, image.ErrNotFound), errors.Is(err, image.ErrCorrupt):
 		return false

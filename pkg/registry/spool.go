@@ -31,6 +31,8 @@ const emptyLayerBytes = "\x1f\x8b\x08\x00\x00\x09\x6e\x88\x00\xff" +
 	"\x62\x18\x05\xa3\x60\x14\x8c\x58\x00\x08\x00\x00\xff\xff" +
 	"\x2e\xaf\xb5\xef\x00\x04\x00\x00"
 
+const tmpdirHint = "name a folder that can take the layers by --tmpdir"
+
 // spool is the layers of one image on their way into files without a name.
 type spool struct {
 	session    *session
@@ -42,7 +44,6 @@ type spool struct {
 	mu        sync.Mutex
 	downloads map[blobKey]*download
 	order     []*download // the same, in the order of the layers
-	closed    bool
 }
 
 // blobKey is what makes two layers one download.
@@ -142,18 +143,23 @@ func (sp *spool) checkSpace(d *download) error {
 	}
 	return image.WithHint(
 		&localError{fmt.Errorf("no room for the layers in %s: %d bytes are needed, %d are free", sp.dir, needed, available)},
-		"name a folder with more room by --tmpdir")
+		tmpdirHint)
 }
 
 // writeError is the error for a spool file that cannot be written.
 func (sp *spool) writeError(err error) error {
+	err = &localError{fmt.Errorf("writing to %s: %w", sp.dir, pathless(err))}
+	if errors.Is(err, syscall.ENOSPC) {
+		return image.WithHint(err, tmpdirHint)
+	}
+	return err
+}
+
+// pathless takes the name of a spool file, which says nothing, out of an error.
+func pathless(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		err = path.Err
-	}
-	err = &localError{fmt.Errorf("writing to %s: %w", sp.dir, err)}
-	if errors.Is(err, syscall.ENOSPC) {
-		return image.WithHint(err, "name a folder with more room by --tmpdir")
+		return path.Err
 	}
 	return err
 }
@@ -167,7 +173,6 @@ func (e *localError) Unwrap() error { return e.err }
 // Close ends all downloads, waits for them and removes what they have stored.
 func (sp *spool) Close() error {
 	sp.mu.Lock()
-	sp.closed = true
 	order := sp.order
 	sp.mu.Unlock()
 	for _, d := range order {

@@ -1,0 +1,394 @@
+// SPDX-FileCopyrightText: The flatten authors
+// SPDX-License-Identifier: Apache-2.0
+
+package regtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// User and Password are the credentials that registries with authentication
+// want. The password has a colon, which a careless split would take for one of
+// its own.
+const (
+	User     = "alice"
+	Password = "open:sesame"
+)
+
+// Config says what a registry does beyond storing images. The zero value stores
+// images, for everybody, over HTTP.
+type Config struct {
+	// Auth wants [User] and [Password].
+	Auth Auth
+
+	// TokenUses is how many requests a token is good for; 0 means any number.
+	TokenUses int
+
+	// NoRange ignores Range headers.
+	NoRange bool
+
+	// CDN answers requests for blobs with a redirect to a second host, which
+	// wants no credentials and must not see any.
+	CDN bool
+
+	// TLS serves HTTPS with a certificate that nobody trusts, and HTTP/2.
+	TLS bool
+
+	// Fault, when not nil, is asked about every request but those that store.
+	// It is called from several goroutines at once.
+	Fault func(Request) Fault
+}
+
+// Auth is how a registry wants credentials.
+type Auth uint8
+
+const (
+	Anonymous Auth = iota // not at all
+	Basic
+	Token
+)
+
+// Request is a request as it came in.
+type Request struct {
+	// Host is "registry" or "cdn".
+	Host string
+
+	Path   string
+	Header http.Header
+
+	// IsBlob says whether a blob was asked for, of the host that has it.
+	IsBlob bool
+
+	// N counts the requests with this path, from 1.
+	N int
+}
+
+// Fault is what goes wrong with a request. The zero value is nothing.
+type Fault struct {
+	// Status, when not 0, is the answer, with Header and Body.
+	Status int
+	Header http.Header
+	Body   string
+
+	// Cut breaks the connection after so many bytes of the body, and Stall
+	// sends nothing more until the client goes away.
+	Cut, Stall bool
+	After      int64
+
+	// Change, when not nil, makes the body of another one.
+	Change func([]byte) []byte
+
+	// Chunked leaves the length of the body out.
+	Chunked bool
+}
+
+// Server is a registry that runs until its test ends.
+type Server struct {
+	// Host is the host and port by which references name the registry.
+	Host string
+
+	config Config
+	store  http.Handler
+	main   *httptest.Server
+	cdn    *httptest.Server
+	ended  chan struct{}
+
+	mu       sync.Mutex
+	requests []Request
+	counts   map[string]int
+	sent     map[string]int64 // body bytes by the last element of the path
+	tokens   map[string]int   // by token: the uses that are left
+}
+
+// New starts a registry.
+func New(tb testing.TB, config Config) *Server {
+	tb.Helper()
+	s := &Server{
+		config: config,
+		store:  registry.New(registry.Logger(log.New(io.Discard, "", 0))),
+		ended:  make(chan struct{}),
+		counts: map[string]int{},
+		sent:   map[string]int64{},
+		tokens: map[string]int{},
+	}
+	s.main = s.start(s.serve)
+	s.cdn = s.start(s.serveCDN)
+	s.Host = s.main.Listener.Addr().String()
+	tb.Cleanup(s.Close)
+	return s
+}
+
+func (s *Server) start(handler http.HandlerFunc) *httptest.Server {
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if s.config.TLS {
+		server.EnableHTTP2 = true
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
+	return server
+}
+
+// Close ends the registry before its test does.
+func (s *Server) Close() {
+	select {
+	case <-s.ended:
+		return
+	default:
+	}
+	close(s.ended)
+	s.main.CloseClientConnections()
+	s.cdn.CloseClientConnections()
+	s.main.Close()
+	s.cdn.Close()
+}
+
+// Push stores an image or an index under a name such as "app:1" and returns the
+// reference to it. Nothing is asked of the one who pushes, nor recorded.
+func (s *Server) Push(tb testing.TB, as string, what remote.Taggable) string {
+	tb.Helper()
+	ref, err := name.ParseReference(s.Host+"/"+as, name.Insecure)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	direct := remote.WithTransport(direct{s.store})
+	switch what := what.(type) {
+	case v1.ImageIndex:
+		err = remote.WriteIndex(ref, what, direct)
+	case v1.Image:
+		err = remote.Write(ref, what, direct)
+	default:
+		err = remote.Put(ref, what, direct)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return ref.String()
+}
+
+// direct sends requests to a handler without a connection.
+type direct struct{ handler http.Handler }
+
+func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
+	recorder := httptest.NewRecorder()
+	if req.Body == nil {
+		req = req.Clone(req.Context())
+		req.Body = http.NoBody
+	}
+	d.handler.ServeHTTP(recorder, req)
+	resp := recorder.Result()
+	resp.Request = req
+	return resp, nil
+}
+
+// Requests returns the requests so far, in their order.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Request(nil), s.requests...)
+}
+
+// Sent returns how many bytes of bodies were sent for paths that end in "/" and
+// id, such as the digest of a blob.
+func (s *Server) Sent(id string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sent[id]
+}
+
+// serve is the registry.
+func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
+	if req.URL.Path == "/token" {
+		s.serveToken(w, req)
+		return
+	}
+	if !s.admits(req) {
+		s.challenge(w)
+		return
+	}
+	blob := isBlob(req)
+	fault := s.record("registry", blob && !s.config.CDN, req)
+	switch {
+	case fault.Status != 0:
+		s.answer(w, fault)
+	case blob && s.config.CDN:
+		http.Redirect(w, req, s.cdn.URL+req.URL.Path+"?signature=secret", http.StatusTemporaryRedirect)
+	default:
+		s.send(w, req, fault)
+	}
+}
+
+// serveCDN is the host that has the blobs.
+func (s *Server) serveCDN(w http.ResponseWriter, req *http.Request) {
+	fault := s.record("cdn", isBlob(req), req)
+	switch {
+	case fault.Status != 0:
+		s.answer(w, fault)
+	case req.URL.Query().Get("signature") != "secret":
+		http.Error(w, "not signed", http.StatusForbidden)
+	default:
+		s.send(w, req, fault)
+	}
+}
+
+func isBlob(req *http.Request) bool {
+	return req.Method == http.MethodGet && strings.Contains(req.URL.Path, "/blobs/sha")
+}
+
+// record notes a request and returns what shall go wrong with it.
+func (s *Server) record(host string, blob bool, req *http.Request) Fault {
+	s.mu.Lock()
+	key := host + req.URL.Path
+	s.counts[key]++
+	r := Request{Host: host, Path: req.URL.Path, Header: req.Header.Clone(), IsBlob: blob, N: s.counts[key]}
+	s.requests = append(s.requests, r)
+	s.mu.Unlock()
+	if s.config.Fault == nil {
+		return Fault{}
+	}
+	return s.config.Fault(r)
+}
+
+func (s *Server) answer(w http.ResponseWriter, fault Fault) {
+	maps.Copy(w.Header(), fault.Header)
+	w.WriteHeader(fault.Status)
+	_, _ = io.WriteString(w, fault.Body)
+}
+
+// send answers a request from the store.
+func (s *Server) send(w http.ResponseWriter, req *http.Request, fault Fault) {
+	plain := req.Clone(req.Context())
+	plain.Header.Del("Range")
+	stored := httptest.NewRecorder()
+	s.store.ServeHTTP(stored, plain)
+	maps.Copy(w.Header(), stored.Header())
+	body := stored.Body.Bytes()
+	if fault.Change != nil {
+		body = fault.Change(body)
+	}
+	w.Header().Del("Content-Length")
+	out := &faultyWriter{ResponseWriter: w, s: s, req: req, fault: fault, left: fault.After}
+	if stored.Code != http.StatusOK {
+		w.WriteHeader(stored.Code)
+		_, _ = out.Write(body)
+		return
+	}
+	if s.config.NoRange || fault.Chunked || !isBlob(req) {
+		if !fault.Chunked {
+			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		}
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		_, _ = out.Write(body)
+		return
+	}
+	http.ServeContent(out, req, "", time.Time{}, bytes.NewReader(body))
+}
+
+// faultyWriter counts the bytes of a body and breaks off where it shall.
+type faultyWriter struct {
+	http.ResponseWriter
+	s     *Server
+	req   *http.Request
+	fault Fault
+	left  int64
+}
+
+func (w *faultyWriter) Write(p []byte) (int, error) {
+	breaks := w.fault.Cut || w.fault.Stall
+	if breaks && int64(len(p)) > w.left {
+		p = p[:w.left]
+	}
+	w.s.count(w.req, len(p)) // before the client can know of them
+	n, err := w.ResponseWriter.Write(p)
+	w.s.count(w.req, n-len(p))
+	w.left -= int64(n)
+	if !breaks || w.left > 0 || err != nil {
+		return n, err
+	}
+	w.ResponseWriter.(http.Flusher).Flush()
+	if w.fault.Stall {
+		select {
+		case <-w.req.Context().Done():
+		case <-w.s.ended:
+		}
+	}
+	panic(http.ErrAbortHandler)
+}
+
+func (s *Server) count(req *http.Request, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := req.URL.Path[strings.LastIndexByte(req.URL.Path, '/')+1:]
+	s.sent[id] += int64(n)
+}
+
+// admits reports whether a request shows what the registry wants to see.
+func (s *Server) admits(req *http.Request) bool {
+	switch s.config.Auth {
+	case Basic:
+		return isAlice(req)
+	case Token:
+		token, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !ok || s.tokens[token] == 0 {
+			return false
+		}
+		s.tokens[token]--
+	}
+	return true
+}
+
+func isAlice(req *http.Request) bool {
+	user, password, ok := req.BasicAuth()
+	return ok && user == User && password == Password
+}
+
+func (s *Server) challenge(w http.ResponseWriter) {
+	challenge := `Basic realm="regtest"`
+	if s.config.Auth == Token {
+		challenge = `Bearer realm="` + s.main.URL + `/token",service="regtest"`
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	s.answer(w, Fault{Status: http.StatusUnauthorized, Body: `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`})
+}
+
+// serveToken exchanges credentials for a token that is good for the scope asked
+// for and, unlike a real one, for any other too.
+func (s *Server) serveToken(w http.ResponseWriter, req *http.Request) {
+	fault := s.record("registry", false, req)
+	switch {
+	case fault.Status != 0:
+		s.answer(w, fault)
+		return
+	case !isAlice(req) || req.URL.Query().Get("service") != "regtest" || !strings.HasSuffix(req.URL.Query().Get("scope"), ":pull"):
+		http.Error(w, "denied", http.StatusUnauthorized)
+		return
+	}
+	s.mu.Lock()
+	token := strings.Repeat("t", len(s.tokens)+1)
+	s.tokens[token] = s.config.TokenUses
+	if s.config.TokenUses == 0 {
+		s.tokens[token] = 1 << 30
+	}
+	s.mu.Unlock()
+	_ = json.NewEncoder(w).Encode(map[string]string{"token": token})
+}
