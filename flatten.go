@@ -214,7 +214,7 @@ func (m *Merged) sources() (layers []splice.Layer, done func()) {
 		if open[id] == nil {
 			open[id] = toc.NewReader(m.View.Layers[i], m.blobs[id])
 		}
-		layers[i] = splice.Layer{Source: open[id], Blob: m.blobs[id]}
+		layers[i] = splice.Layer{Source: open[id], Blob: m.blobs[id], Blocks: m.View.Layers[i].Blocks}
 	}
 	return layers, func() {
 		for _, r := range open {

@@ -7,10 +7,10 @@ import (
 	"bufio"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/seed-81b0d42e/flatten/pkg/image"
+	"github.com/seed-81b0d42e/flatten/pkg/inflate"
 )
 
 // decoder yields the tar stream of a blob in chunks.
@@ -30,6 +30,11 @@ type decoder interface {
 const (
 	chunkLen  = 256 << 10 // bytes of a decoded chunk, at most
 	sourceLen = 128 << 10 // bytes read from a blob at once, at most
+
+	// checkpointEvery is how many bytes of a gzip layer's tar stream lie between
+	// places where decoding can resume. Each takes 32 KiB of memory; a jump costs
+	// decoding half as many bytes on average.
+	checkpointEvery = 2 << 20
 )
 
 // buffered is a blob read through a buffer, no larger than the blob.
@@ -41,7 +46,7 @@ func buffered(src *source) *bufio.Reader {
 func newDecoder(c Compression, src *source, hold int) (decoder, error) {
 	switch c {
 	case Gzip:
-		return newGzipDecoder(src, hold)
+		return newGzipDecoder(src, hold), nil
 	case Zstd:
 		return newZstdDecoder(src, hold)
 	}
@@ -95,63 +100,38 @@ func (d *readDecoder) close()          {}
 // gzipDecoder yields the members of a gzip blob, one after the other (RFC 1952
 // section 2.2).
 type gzipDecoder struct {
-	readDecoder
-	members *gzipMembers
+	*inflate.Reader
+	src  *source
+	rest int64 // bytes behind the last member
 }
 
-func newGzipDecoder(src *source, hold int) (decoder, error) {
-	m := &gzipMembers{src: buffered(src)}
-	var err error
-	if m.gz, err = gzip.NewReader(m.src); err != nil {
-		return nil, truncated(err)
-	}
-	m.gz.Multistream(false)
-	return &gzipDecoder{readDecoder{r: m, ring: newRing(src, hold)}, m}, nil
+func newGzipDecoder(src *source, hold int) *gzipDecoder {
+	r := inflate.NewReader(src, inflate.Options{Hold: hold, Every: checkpointEvery})
+	return &gzipDecoder{Reader: r, src: src}
 }
 
-func (d *gzipDecoder) trailing() int64 { return d.members.junk }
-
-// gzipMembers reads members until something else follows, and skips that.
-type gzipMembers struct {
-	src  *bufio.Reader
-	gz   *gzip.Reader
-	junk int64
+// resumeGzip returns a decoder that enters a blob at a block; src stands at the
+// byte where that begins.
+func resumeGzip(src *source, at inflate.Block, window []byte) *gzipDecoder {
+	return &gzipDecoder{Reader: inflate.Resume(src, at, window, inflate.Options{}), src: src}
 }
 
-func (m *gzipMembers) Read(p []byte) (int, error) {
-	n, err := m.gz.Read(p)
+func (d *gzipDecoder) next() ([]byte, error) {
+	chunk, err := d.Next()
 	if err != io.EOF {
-		return n, err
+		return chunk, err
 	}
-	return n, m.nextMember()
-}
-
-// nextMember goes on behind a member; io.EOF when there is no other.
-func (m *gzipMembers) nextMember() error {
-	head, err := m.src.Peek(2)
-	if len(head) == 2 && string(head) == "\x1f\x8b" {
-		if err := m.gz.Reset(m.src); err != nil {
-			return truncated(err)
+	if at, ok := d.Trailing(); ok {
+		d.rest = d.src.size - at
+		if _, err := io.Copy(io.Discard, d.src); err != nil {
+			return nil, err
 		}
-		m.gz.Multistream(false)
-		return nil
 	}
-	if err != nil && err != io.EOF {
-		return err
-	}
-	if m.junk, err = io.Copy(io.Discard, m.src); err != nil {
-		return err
-	}
-	return io.EOF
+	return nil, io.EOF
 }
 
-// truncated keeps an end in the midst of something from passing for the end.
-func truncated(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
+func (d *gzipDecoder) trailing() int64 { return d.rest }
+func (d *gzipDecoder) close()          {}
 
 // zstdDecoder yields the frames of a zstd blob.
 type zstdDecoder struct {

@@ -8,13 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sort"
 
 	"github.com/seed-81b0d42e/flatten/pkg/image"
+	"github.com/seed-81b0d42e/flatten/pkg/inflate"
 )
 
 // Reader reads ranges of a layer's tar stream. It costs least when they come in
-// ascending order: then the blob is decoded once. A range behind the position
-// reached starts over. A plain layer is read in place.
+// ascending order: then the blob is decoded once. For a range further on, or
+// behind the position reached, a gzip layer is entered at a checkpoint, while a
+// zstd layer is decoded up to it, or starts over. A plain layer is read in place.
 //
 // A Reader verifies nothing but that the blob still decodes and is long enough:
 // [Scan] has verified it. It is not safe for concurrent use.
@@ -55,10 +58,8 @@ func (r *Reader) WriteRange(ctx context.Context, w io.Writer, off, n int64) erro
 	if r.layer.Compression == Plain {
 		return r.writePlain(ctx, w, off, n)
 	}
-	if r.dec == nil || off < r.pos {
-		if err := r.restart(); err != nil {
-			return err
-		}
+	if err := r.seek(off); err != nil {
+		return err
 	}
 	for n > 0 {
 		if err := ctx.Err(); err != nil {
@@ -103,11 +104,32 @@ func (r *Reader) writePlain(ctx context.Context, w io.Writer, off, n int64) erro
 	return nil
 }
 
-// restart begins to decode the blob.
-func (r *Reader) restart() error {
+// worthJump is how many bytes a jump must save: entering a blob anew reads some
+// of it twice.
+const worthJump = 256 << 10
+
+// seek makes sure that the decoder stands at or before off, and not needlessly
+// far.
+func (r *Reader) seek(off int64) error {
+	var at inflate.Block // the beginning of the blob
+	var window []byte
+	if n := sort.Search(len(r.layer.Checkpoints), func(n int) bool {
+		return r.layer.Blocks[r.layer.Checkpoints[n].Block].Offset > off
+	}); n > 0 {
+		c := &r.layer.Checkpoints[n-1]
+		at, window = r.layer.Blocks[c.Block], c.Window
+	}
+	decoded := r.pos + int64(len(r.chunk))
+	if r.dec != nil && r.pos <= off && at.Offset < decoded+worthJump {
+		return nil
+	}
 	r.Close()
-	r.pos = 0
-	r.src = &source{blob: r.blob, size: r.layer.BlobSize}
+	r.pos = at.Offset
+	r.src = &source{blob: r.blob, size: r.layer.BlobSize, off: at.Start / 8}
+	if at.Start > 0 {
+		r.dec = resumeGzip(r.src, at, window)
+		return nil
+	}
 	dec, err := newDecoder(r.layer.Compression, r.src, 1)
 	if err != nil {
 		return changed(decodeError(r.layer.Compression, r.src, err))

@@ -106,7 +106,7 @@ func (s *scan) prepare(blob image.Blob) error {
 	if compression == Plain && algorithm(opts.Digest) == algorithm(opts.DiffID) {
 		s.blobHash = nil
 	}
-	s.src = &source{blob: blob, size: size, hash: s.blobHash}
+	s.src = &source{blob: blob, size: size}
 	return nil
 }
 
@@ -153,6 +153,9 @@ func (s *scan) read(ctx context.Context) error {
 	defer dec.close()
 	sum := newHasher(s.tarHash, hold)
 	defer sum.stop()
+	if s.blobHash != nil {
+		defer s.src.hashBeside(s.blobHash)()
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -171,6 +174,9 @@ func (s *scan) read(ctx context.Context) error {
 		s.progress()
 	}
 	s.progress()
+	if gz, ok := dec.(*gzipDecoder); ok {
+		s.layer.Blocks, s.layer.Checkpoints = gz.Blocks(), gz.Checkpoints()
+	}
 	return s.trailing(dec.trailing())
 }
 
@@ -226,8 +232,9 @@ func (s *scan) blame(ctx context.Context, err error) error {
 	h := s.blobHash
 	if h == nil { // plain: hash it anew, the tar's hash may be ahead or behind
 		h, _ = newHash(s.opts.Digest)
-		s.src = &source{blob: s.src.blob, size: s.src.size, hash: h}
+		s.src = &source{blob: s.src.blob, size: s.src.size}
 	}
+	s.src.hash = h
 	buf := make([]byte, min(sourceLen, s.src.size))
 	for {
 		if ctx.Err() != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-81b0d42e/flatten/pkg/image"
+	"github.com/seed-81b0d42e/flatten/pkg/inflate"
 )
 
 // The types of tar entry that a layer may hold. Old and odd spellings are
@@ -41,6 +42,11 @@ type Layer struct {
 	// Entries are the entries in the order of the stream, global headers and
 	// entries of no effect left out. They do not overlap.
 	Entries []Entry
+
+	// Blocks is the block map of a gzip blob, Checkpoints the places where
+	// decoding it can resume; nil for others.
+	Blocks      []inflate.Block
+	Checkpoints []inflate.Checkpoint
 
 	// Warnings are what was odd in the blob or the stream, Layer being 0 in
 	// each: the layer does not know where in the stack it stands.
