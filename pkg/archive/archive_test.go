@@ -296,7 +296,7 @@ func TestDockerBroken(t *testing.T) {
 		text string
 		hint string
 	}{
-		{"no-manifest", []member{a, c}, image.ErrCorrupt, "neither oci-layout nor manifest.json", ""},
+		{"no-manifest", []member{a, c}, image.ErrCorrupt, "neither oci-layout and index.json nor manifest.json", ""},
 		{"manifest-not-json", []member{a, c, file("manifest.json", []byte("x"))}, image.ErrCorrupt, "manifest.json", ""},
 		{"manifest-object", []member{a, c, file("manifest.json", []byte("{}"))}, image.ErrCorrupt, "manifest.json", ""},
 		{"manifest-null", []member{a, c, file("manifest.json", []byte("null"))}, image.ErrNotFound, "no images", ""},

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -182,12 +183,15 @@ func (t *tarFS) form() (reference.Kind, error) {
 		err := image.Corruptf("an archive of Docker before 1.10, which is not supported: it has no %s", dockerManifest)
 		return 0, image.WithHint(err, "load it into Docker and save it again")
 	}
+	inside := ""
 	for name := range t.members {
-		if base := filepath.Base(name); base == v1.ImageLayoutFile {
-			err := image.Corruptf("a tar file with a layout in a directory of its own: %q", name)
-			return 0, image.WithHint(err, "unpack it, or pack it again from within that directory")
+		if strings.HasSuffix(name, "/"+v1.ImageLayoutFile) && (inside == "" || name < inside) {
+			inside = name
 		}
 	}
-	return 0, image.Corruptf("a tar file of %d members, but not of an image: it has neither %s nor %s",
-		len(t.members), v1.ImageLayoutFile, dockerManifest)
+	if inside != "" {
+		err := image.Corruptf("a tar file with a layout in a directory of its own: %q", inside)
+		return 0, image.WithHint(err, "unpack it, or pack it again from within that directory")
+	}
+	return 0, image.Corruptf("a tar file, but not of an image: it has neither %s and index.json nor %s", v1.ImageLayoutFile, dockerManifest)
 }
