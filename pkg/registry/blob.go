@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -19,29 +20,25 @@ type blob struct {
 	stop  func() bool // unlinks the blob from its context
 	leave func()      // once: the download has a user less
 
-	err error // set once it must not be read any more; guarded by d.mu
+	// Both are guarded by d.mu.
+	ended  error // why it no longer waits: its context is over
+	closed bool
 }
 
 var _ image.Blob = (*blob)(nil)
 
 // open makes a blob that reads d, which must have been entered with ctx. The
-// end of ctx ends its reads.
+// end of ctx ends its waits; what is there can still be read.
 func (d *download) open(ctx context.Context) *blob {
 	b := &blob{d: d, leave: sync.OnceFunc(d.leave)}
 	b.stop = context.AfterFunc(ctx, func() {
-		b.fail(context.Cause(ctx))
+		d.mu.Lock()
+		b.ended = context.Cause(ctx)
+		d.changed.Broadcast()
+		d.mu.Unlock()
 		b.leave()
 	})
 	return b
-}
-
-func (b *blob) fail(err error) {
-	b.d.mu.Lock()
-	defer b.d.mu.Unlock()
-	if b.err == nil {
-		b.err = err
-	}
-	b.d.changed.Broadcast()
 }
 
 // Size is the size that the manifest states.
@@ -60,17 +57,15 @@ func (b *blob) ReadAt(p []byte, off int64) (int, error) {
 	want := min(int64(len(p)), d.size-off)
 
 	d.mu.Lock()
-	for d.have < off+want && b.err == nil && d.err == nil {
+	for d.have < off+want && b.ended == nil && !b.closed && d.err == nil {
 		d.changed.Wait()
 	}
-	there, ended, failed, file := max(0, min(want, d.have-off)), b.err, d.err, d.file
-	if d.closed {
-		ended = fs.ErrClosed
-	}
+	there, closed, file := max(0, min(want, d.have-off)), b.closed || d.closed, d.file
+	failed := cmp.Or(b.ended, d.err)
 	d.mu.Unlock()
 
-	if ended != nil {
-		return 0, ended
+	if closed {
+		return 0, fs.ErrClosed
 	}
 	n, err := file.ReadAt(p[:there], off)
 	switch {
@@ -88,7 +83,10 @@ func (b *blob) ReadAt(p []byte, off int64) (int, error) {
 // is closed.
 func (b *blob) Close() error {
 	b.stop()
-	b.fail(fs.ErrClosed)
+	b.d.mu.Lock()
+	b.closed = true
+	b.d.changed.Broadcast()
+	b.d.mu.Unlock()
 	b.leave()
 	return nil
 }

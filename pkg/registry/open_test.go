@@ -273,7 +273,7 @@ func TestOpenStalls(t *testing.T) {
 	}})
 	ref := s.Push(t, "app:1", blobsImage(t))
 	o := quick(t)
-	o.StallTimeout = 100 * time.Millisecond
+	o.StallTimeout = 300 * time.Millisecond
 	mustOpen(t, ref, o)
 }
 
