@@ -82,7 +82,11 @@ func randomMode(r *rand.Rand) uint32 {
 
 // randomOwner is a user or group number.
 func randomOwner(r *rand.Rand) int {
-	return pick(r, 0, 0, 0, 1, 1000, 65534, 2097151, 2097152, 1<<31-1, 1<<31, 1<<32-2)
+	id := pick[int64](r, 0, 0, 0, 1, 1000, 65534, 2097151, 2097152, 1<<31-1, 1<<31, 1<<32-2)
+	if int64(int(id)) != id {
+		return 1 << 30 // more than an int can hold here
+	}
+	return int(id)
 }
 
 // randomTime is a modification time before the present.

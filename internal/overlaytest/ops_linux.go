@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"sort"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -239,7 +240,10 @@ func (c *container) touch() {
 // setTime sets the modification time of what a name stands for, not of what it
 // links to.
 func setTime(dir int, name string, sec, nsec int64) error {
-	ts := unix.Timespec{Sec: sec, Nsec: nsec}
+	ts, err := unix.TimeToTimespec(time.Unix(sec, nsec))
+	if err != nil {
+		return err
+	}
 	return unix.UtimesNanoAt(dir, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
 }
 

@@ -67,7 +67,7 @@ func readDir(t Tree, files map[uint64][]string, root, dir string) error {
 func readNode(path string, st *unix.Stat_t) (*Node, error) {
 	n := &Node{
 		Mode: st.Mode & 0o7777, UID: st.Uid, GID: st.Gid,
-		Sec: st.Mtim.Sec, Nsec: st.Mtim.Nsec,
+		Sec: int64(st.Mtim.Sec), Nsec: int64(st.Mtim.Nsec),
 	}
 	var err error
 	switch st.Mode & unix.S_IFMT {
