@@ -9,12 +9,7 @@
 //
 //	sha256sum 5891b5b5….tar.gz | cut -c1-64     # prints the name
 //
-// Temporary files are named ".flatten-*.tmp". Their writer holds a lock on them
-// for as long as it lives; [Create] removes those of the same folder whose
-// writer does not live any more, so that not even kill -9 leaves rubbish for
-// longer than until the next run. Where the system has no such locks (Windows),
-// an open file cannot be removed, which is as good.
-//
 // Two writers of the same bytes to the same folder both succeed: the second
-// rename replaces a file by an identical one.
+// rename replaces a file by an identical one. What a killed run leaves is
+// removed by the next one in the same folder.
 package digest

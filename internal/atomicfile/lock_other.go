@@ -3,7 +3,7 @@
 
 //go:build !unix
 
-package digest
+package atomicfile
 
 import "os"
 
