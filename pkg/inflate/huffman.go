@@ -15,6 +15,7 @@ import (
 //
 //	literal   1·······  byte         ····  length        00  length
 //	length    0······   base (9)     0···  length (4)    00  length + extra bits
+//	repeat    0······   symbol (5)   0···  length (4)    00  length + extra bits
 //	distance  0 base (15)            0···  length (4)    00  length + extra bits
 //	subtable  0·······  start (12)   11··  width (4)     00  width of the table
 //	end       0·······  0            10··  length (4)    00  length
@@ -78,6 +79,9 @@ func init() {
 	for i := range preEntry {
 		preEntry[i] = uint32(i) << 16
 	}
+	for i, extra := range repeatBits[:3] {
+		preEntry[16+i] |= uint32(extra)
+	}
 }
 
 // fixedTables holds the codes of RFC 1951 section 3.2.6.
@@ -96,11 +100,13 @@ var fixedTables = sync.OnceValue(func() *tables {
 		}
 	}
 	t := new(tables)
-	build(t.lit[:], litBits, lens[:], litEntry[:])
+	h := count(lens[:])
+	build(t.lit[:], litBits, lens[:], &h, litEntry[:])
 	for i := range 32 {
 		lens[i] = 5
 	}
-	build(t.dist[:], distBits, lens[:32], distEntry[:])
+	h = count(lens[:32])
+	build(t.dist[:], distBits, lens[:32], &h, distEntry[:])
 	return t
 })
 
@@ -110,17 +116,14 @@ type tables struct {
 	dist [distSize]uint32
 }
 
-// build makes the decoding table of the code whose lengths are lens, in
-// table[:1<<width] and behind it. It reports whether lens make a code: one that
-// is complete, or empty, or a single word of one bit. Words that stand for no
-// symbol decode to badEntry.
-func build(table []uint32, width int, lens []uint8, entries []uint32) bool {
-	var count, next [maxBits + 2]int
-	for _, n := range lens {
-		count[n]++
-	}
-	count[0] = 0
-	left := 1 // code words of the current length that are still free
+// build makes the decoding table of the code whose lengths are lens, at most
+// 288 of them and count of each, in table[:1<<width] and behind it. It reports whether lens make
+// a code: one that is complete, or empty, or a single word of one bit. What is
+// no code word decodes to badEntry.
+func build(table []uint32, width int, lens []uint8, count *histogram, entries []uint32) bool {
+	var next [maxBits + 2]int // where the symbols of each length go; those without a word go first
+	left := 1                 // code words of the current length that are still free
+	next[1] = count[0]
 	for n := 1; n <= maxBits; n++ {
 		left = left<<1 - count[n]
 		if left < 0 {
@@ -128,17 +131,17 @@ func build(table []uint32, width int, lens []uint8, entries []uint32) bool {
 		}
 		next[n+1] = next[n] + count[n]
 	}
-	used := next[maxBits+1]
+	used := len(lens) - count[0]
 	if left != 0 && (used > 1 || used != count[1]) {
 		return false
 	}
-	var sorted [288]uint16
+	var order [512]uint16
 	for i, n := range lens {
-		if n != 0 {
-			sorted[next[n]] = uint16(i)
-			next[n]++
-		}
+		k := &next[n&15]
+		order[*k&511] = uint16(i)
+		*k++
 	}
+	sorted := order[count[0]:len(lens)]
 	if left != 0 {
 		fill(table[:1<<width], badEntry)
 		if used == 1 {
@@ -146,11 +149,22 @@ func build(table []uint32, width int, lens []uint8, entries []uint32) bool {
 		}
 		return true
 	}
-	rest, word := buildMain(table[:1<<width], sorted[:used], &count, entries)
+	rest, code := buildMain(table[:1<<width], sorted, count, entries)
 	if len(rest) > 0 {
-		buildSubtables(table, width, rest, word, &count, entries)
+		buildSubtables(table, width, rest, code, count, entries)
 	}
 	return true
+}
+
+// histogram is how many code words there are of each length.
+type histogram [maxBits + 1]int
+
+// count returns the histogram of lens.
+func count(lens []uint8) (h histogram) {
+	for _, n := range lens {
+		h[n]++
+	}
+	return h
 }
 
 // fill sets every element of t to e.
@@ -170,30 +184,39 @@ func spread(t []uint32, from, step int, e uint32) {
 // buildMain fills table with the code words that fit its width. Words are
 // visited by length, and the table doubled whenever the length grows: all that
 // the longer words do not overwrite repeats. It returns the symbols that did
-// not fit and the first code word of theirs.
-func buildMain(table []uint32, sorted []uint16, count *[maxBits + 2]int, entries []uint32) (rest []uint16, word int) {
+// not fit, and the first code of theirs as a code of width bits.
+func buildMain(table []uint32, sorted []uint16, count *histogram, entries []uint32) (rest []uint16, code int) {
 	size := 1
 	for n := 1; size < len(table); n++ {
-		copy(table[size:size*2], table[:size])
+		if code > 0 {
+			copy(table[size:size*2], table[:size])
+		}
 		size *= 2
+		code *= 2
 		e := uint32(n * perBit)
 		for _, sym := range sorted[:count[n]] {
-			table[word] = entries[sym] + e
-			word = after(word, n)
+			table[word(code, n)] = entries[sym] + e
+			code++
 		}
 		sorted = sorted[count[n]:]
 	}
-	return sorted, word
+	return sorted, code
 }
 
-// buildSubtables fills in the code words longer than the table's width.
-func buildSubtables(table []uint32, width int, sorted []uint16, word int, count *[maxBits + 2]int, entries []uint32) {
+// word returns the code of n bits with its first bit lowest, as it comes.
+func word(code, n int) uint {
+	return uint(bits.Reverse16(uint16(code)) >> (16 - uint(n)))
+}
+
+// buildSubtables fills in the codes longer than the table's width.
+func buildSubtables(table []uint32, width int, sorted []uint16, code int, count *histogram, entries []uint32) {
 	start, size := 1<<width, 0
 	prefix := -1
 	for n := width + 1; len(sorted) > 0; n++ {
+		code *= 2
 		for left := count[n]; left > 0; left-- {
-			if p := word & (1<<width - 1); p != prefix {
-				// A new subtable, wide enough for all words with this
+			if p := code >> (n - width); p != prefix {
+				// A new subtable, wide enough for all codes with this
 				// prefix: they are the next ones, shortest first.
 				prefix = p
 				start += size
@@ -203,23 +226,13 @@ func buildSubtables(table []uint32, width int, sorted []uint16, word int, count 
 					room = room<<1 - count[width+sub]
 				}
 				size = 1 << sub
-				table[prefix] = uint32(start)<<16 | isSpecial | isSubtable | uint32(sub)<<8 | uint32(width)
+				table[word(prefix, width)] = uint32(start)<<16 | isSpecial | isSubtable | uint32(sub)<<8 | uint32(width)
 			}
 			e := entries[sorted[0]] + uint32((n-width)*perBit)
-			spread(table[start:start+size], word>>width, 1<<(n-width), e)
-			word = after(word, n)
+			rest := n - width
+			spread(table[start:start+size], int(word(code&(1<<rest-1), rest)), 1<<rest, e)
+			code++
 			sorted = sorted[1:]
 		}
 	}
-}
-
-// after returns the code word of n bits that follows word, both with their
-// first bit lowest. After the last one it returns 0.
-func after(word, n int) int {
-	free := ^word & (1<<n - 1)
-	if free == 0 {
-		return 0
-	}
-	top := 1 << (bits.Len(uint(free)) - 1)
-	return word&(top-1) | top
 }

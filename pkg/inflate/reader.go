@@ -69,7 +69,7 @@ type Reader struct {
 	out   *outBuffer   // the chunk being filled and the history before it
 	spare []*outBuffer // the other chunks that are held, oldest first
 	pre   [preSize]uint32
-	lens  [maxLits + maxDists]uint8
+	lens  [maxLits + maxDists + 16]uint8 // and what a run overshoots
 	progress
 }
 
