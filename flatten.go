@@ -187,6 +187,7 @@ func scanLayer(ctx context.Context, img *image.Image, i int, opts Options) (*toc
 	}
 	layer, err := toc.Scan(ctx, blob, toc.Options{
 		Digest: l.Digest, DiffID: l.DiffID, Size: l.Size, MediaType: l.MediaType,
+		Cache:  opts.Cache,
 		Limits: toc.Limits{Entries: opts.Limits.Entries, Size: opts.Limits.Size},
 		Progress: func(n int64) {
 			opts.report(Event{Stage: Scan, Layer: i, Done: n, Total: blob.Size()})

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-81b0d42e/flatten/pkg/image"
+	"github.com/seed-81b0d42e/flatten/pkg/toc"
 )
 
 // Options say how an image is flattened. The zero value writes a digest-named
@@ -54,6 +55,9 @@ type Options struct {
 	// Jobs is how many layers are read and how many blocks are compressed at
 	// once; 0 means one for each processor. It does not change the output.
 	Jobs int
+
+	// Cache, when not nil, remembers the tables of contents of layers.
+	Cache *toc.Cache
 
 	// Limits bound what a hostile image can make flatten do.
 	Limits Limits

@@ -4,12 +4,15 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/seed-81b0d42e/flatten"
+	"github.com/seed-81b0d42e/flatten/pkg/toc"
 )
 
 // The groups that --help shows flags in.
@@ -78,6 +81,10 @@ func runFlags() []cli.Flag {
 			Usage: "read layers and compress with `N` goroutines"},
 		&cli.StringFlag{Name: "tmpdir", Category: groupRun, DefaultText: "$TMPDIR, else the system's",
 			Usage: "spool downloads and standard input in `DIR`"},
+		&cli.StringFlag{Name: "cache-dir", Category: groupRun, DefaultText: "the user's cache directory",
+			Usage: "remember the tables of contents of layers in `DIR`"},
+		&cli.BoolFlag{DisableDefaultText: true, Name: "no-cache", Category: groupRun,
+			Usage: "remember nothing"},
 	}
 }
 
@@ -86,6 +93,7 @@ func options(c *cli.Context, p process) (flatten.Options, error) {
 	o := flatten.Options{
 		Dir:       c.String("output"),
 		Canonical: c.Bool("canonical"),
+		TarDigest: c.Bool("json"),
 		RootEntry: c.Bool("root-entry"),
 		Strict:    c.Bool("strict"),
 		Jobs:      c.Int("jobs"),
@@ -115,6 +123,9 @@ func options(c *cli.Context, p process) (flatten.Options, error) {
 	if err := setLevel(c, &o); err != nil {
 		return o, err
 	}
+	if err := setCache(c, &o); err != nil {
+		return o, err
+	}
 	return o, setEpoch(p, &o)
 }
 
@@ -131,6 +142,27 @@ func setLevel(c *cli.Context, o *flatten.Options) error {
 	if o.Level != 0 && o.Uncompressed {
 		return usagef("-%d does not go with --compression none", o.Level)
 	}
+	return nil
+}
+
+// setCache chooses the cache: the user's, unless there is none or none is
+// wanted.
+func setCache(c *cli.Context, o *flatten.Options) error {
+	dir := c.String("cache-dir")
+	if c.Bool("no-cache") {
+		if dir != "" {
+			return usagef("--no-cache does not go with --cache-dir")
+		}
+		return nil
+	}
+	if dir == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return nil
+		}
+		dir = filepath.Join(user, "flatten")
+	}
+	o.Cache = &toc.Cache{Dir: dir, Now: time.Now}
 	return nil
 }
 

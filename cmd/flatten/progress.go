@@ -121,8 +121,9 @@ type lines struct {
 	wait sync.WaitGroup
 
 	mu     sync.Mutex
-	began  map[flatten.Event]time.Time
+	began  map[flatten.Event]time.Time     // by stage and layer
 	state  map[flatten.Event]flatten.Event // the last event of each step under way
+	over   map[flatten.Event]bool
 	spoken time.Time
 }
 
@@ -130,6 +131,7 @@ func newLines(u *ui, img *image.Image) *lines {
 	l := &lines{
 		ui: u, img: img, done: make(chan struct{}), spoken: time.Now(),
 		began: map[flatten.Event]time.Time{}, state: map[flatten.Event]flatten.Event{},
+		over: map[flatten.Event]bool{},
 	}
 	l.wait.Add(1)
 	go l.beat()
@@ -140,6 +142,9 @@ func (l *lines) report(e flatten.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := flatten.Event{Stage: e.Stage, Layer: e.Layer}
+	if l.over[key] {
+		return
+	}
 	if _, ok := l.began[key]; !ok {
 		l.began[key] = time.Now()
 	}
@@ -147,6 +152,7 @@ func (l *lines) report(e flatten.Event) {
 	if e.Done < e.Total || e.Stage != flatten.Scan {
 		return
 	}
+	l.over[key] = true
 	delete(l.state, key)
 	l.spoken = time.Now()
 	rate := float64(e.Done) / max(time.Since(l.began[key]).Seconds(), 1e-3)

@@ -13,9 +13,9 @@ import (
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -37,7 +37,7 @@ type oracleEntry struct {
 	body []byte // nil when it is too long to compare
 }
 
-const longBody = 1 << 20
+const longBody = 1 << 16
 
 // consult reads a stream with archive/tar and applies the rules that the package
 // comment lists beyond it.
@@ -243,7 +243,11 @@ func checkPlace(t *testing.T, e *toc.Entry, stream []byte, after int64) (end int
 // when the toolchain comes without its tests.
 func goArchives(tb testing.TB) map[string][]byte {
 	tb.Helper()
-	dir := filepath.Join(runtime.GOROOT(), "src", "archive", "tar", "testdata")
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return nil
+	}
+	dir := filepath.Join(strings.TrimSpace(string(root)), "src", "archive", "tar", "testdata")
 	names, err := filepath.Glob(filepath.Join(dir, "*.tar*"))
 	if err != nil {
 		tb.Fatal(err)
@@ -278,7 +282,11 @@ func TestGoArchives(t *testing.T) {
 	}
 	for name, stream := range archives {
 		t.Run(name, func(t *testing.T) {
-			checkStream(t, stream)
+			if len(stream) < 1<<16 {
+				checkStream(t, stream)
+			} else {
+				checkStream(t, stream, 4097)
+			}
 			err := scan(stream, 0, toc.Limits{}).err
 			if text := goRefused[name]; text != "" {
 				wantError(t, err, text)

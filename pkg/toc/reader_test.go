@@ -80,7 +80,7 @@ func (r *reads) ReadAt(p []byte, off int64) (int, error) {
 // Ranges in ascending order read a compressed blob once, a plain one where they
 // lie.
 func TestReaderReadsOnce(t *testing.T) {
-	layer := noise(4 << 20)
+	layer := noise(1 << 20)
 	for _, b := range []Blob{layer, layer.Gzip(), layer.Zstd()} {
 		l, err := scanBlob(b.Stored, expect(b))
 		if err != nil {
@@ -88,13 +88,13 @@ func TestReaderReadsOnce(t *testing.T) {
 		}
 		blob := &reads{memory: memory{bytes.NewReader(b.Stored)}}
 		r := toc.NewReader(l, blob)
-		for off := int64(0); off < l.Size; off += 10_000 {
+		for off := int64(0); off < l.Size; off += 100_000 {
 			if err := r.WriteRange(context.Background(), io.Discard, off, min(100, l.Size-off)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		r.Close()
-		if most := l.BlobSize; blob.n > most || l.Compression == toc.Plain && blob.n > most/50 {
+		if most := l.BlobSize; blob.n > most || l.Compression == toc.Plain && blob.n > most/500 {
 			t.Errorf("%v: read %d bytes of %d", l.Compression, blob.n, most)
 		}
 	}

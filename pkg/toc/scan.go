@@ -4,6 +4,7 @@
 package toc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,11 @@ type Options struct {
 	// Limits bound what a hostile layer can cost.
 	Limits Limits
 
+	// Cache, when not nil, is asked for the table first, by Digest or else by
+	// DiffID, and keeps it afterwards. Then the blob is verified, not decoded.
+	// A cache that cannot be written is no error.
+	Cache *Cache
+
 	// Progress, when not nil, is told how many bytes of the blob have been read,
 	// from time to time, on the goroutine that called Scan. It never goes back
 	// and ends with the blob's size when Scan succeeds.
@@ -46,12 +52,18 @@ type Options struct {
 // parsed, the others are being hashed or wait for it.
 const hold = 4
 
+// drainLen is how many bytes are read at once of what is only hashed.
+const drainLen = 1 << 20
+
 // scan is one call of Scan.
 type scan struct {
 	opts    Options
 	src     *source
 	scanner *Scanner
 	layer   *Layer
+
+	// warnings are what was odd in how the blob is described, not in itself.
+	warnings []image.Warning
 
 	blobHash hash.Hash // nil when tarHash does for both
 	tarHash  hash.Hash
@@ -69,6 +81,9 @@ func Scan(ctx context.Context, blob image.Blob, opts Options) (*Layer, error) {
 	if err := s.prepare(blob); err != nil {
 		return nil, err
 	}
+	if l := s.known(); l != nil {
+		return s.recall(ctx, l)
+	}
 	err := s.run(ctx)
 	if err != nil && mayBeDamage(ctx, err) {
 		err = s.blame(ctx, err)
@@ -76,7 +91,62 @@ func Scan(ctx context.Context, blob image.Blob, opts Options) (*Layer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c := opts.Cache; c != nil && opts.DiffID != "" {
+		_ = c.Store(s.layer)
+	}
+	s.layer.Warnings = append(s.warnings, s.layer.Warnings...)
 	return s.layer, nil
+}
+
+// known returns the cached table of contents when it is of the layer that is
+// expected and within the limits.
+func (s *scan) known() *Layer {
+	id := cmp.Or(s.opts.Digest, s.opts.DiffID)
+	if s.opts.Cache == nil || id == "" || s.opts.DiffID == "" {
+		return nil
+	}
+	l := s.opts.Cache.Load(id)
+	limits := s.opts.Limits.withDefaults()
+	if l == nil || l.DiffID != s.opts.DiffID || l.BlobSize != s.src.size || l.Compression != s.layer.Compression ||
+		int64(len(l.Entries)) > limits.Entries || l.Size > limits.Size {
+		return nil
+	}
+	return l
+}
+
+// recall verifies the blob of a known table of contents.
+func (s *scan) recall(ctx context.Context, l *Layer) (*Layer, error) {
+	h, err := newHash(l.Digest)
+	if err != nil {
+		return nil, err
+	}
+	s.src.hash = h
+	if err := s.drain(ctx); err != nil {
+		return nil, err
+	}
+	if got := digestOf(l.Digest, h); got != l.Digest {
+		return nil, digestError(got, l.Digest)
+	}
+	l.Warnings = append(s.warnings, l.Warnings...)
+	return l, nil
+}
+
+// drain reads the rest of the blob.
+func (s *scan) drain(ctx context.Context) error {
+	buf := make([]byte, min(drainLen, s.src.size))
+	for {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		_, err := s.src.Read(buf)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.progress()
+	}
 }
 
 // prepare checks what can be known before the blob is read.
@@ -96,7 +166,7 @@ func (s *scan) prepare(blob image.Blob) error {
 	if err != nil {
 		return err
 	}
-	s.layer = &Layer{BlobSize: size, Compression: compression, Warnings: warnings}
+	s.layer, s.warnings = &Layer{BlobSize: size, Compression: compression}, warnings
 	if s.tarHash, err = newHash(opts.DiffID); err != nil {
 		return err
 	}
@@ -235,18 +305,8 @@ func (s *scan) blame(ctx context.Context, err error) error {
 		s.src = &source{blob: s.src.blob, size: s.src.size}
 	}
 	s.src.hash = h
-	buf := make([]byte, min(sourceLen, s.src.size))
-	for {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		_, readErr := s.src.Read(buf)
-		if readErr == io.EOF {
-			break
-		}
-		if readErr != nil {
-			return readErr
-		}
+	if err := s.drain(ctx); err != nil {
+		return err
 	}
 	if got := digestOf(s.opts.Digest, h); got != s.opts.Digest {
 		return digestError(got, s.opts.Digest)
