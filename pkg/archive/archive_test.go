@@ -154,7 +154,7 @@ func closeImage(t *testing.T, img *image.Image) {
 
 func checkError(t *testing.T, err, kind error, text, hint string) {
 	t.Helper()
-	if !errors.Is(err, kind) || !strings.Contains(fmt.Sprint(err), text) || !strings.Contains(image.Hint(err), hint) || strings.Contains(fmt.Sprint(err), "\n") {
+	if !errors.Is(err, kind) || !strings.Contains(fmt.Sprint(err), text) || !strings.Contains(image.Hint(err), hint) || strings.ContainsAny(fmt.Sprint(err), "\n\x1b") {
 		t.Errorf("error %v (hint %q); want %q (hint %q)", err, image.Hint(err), text, hint)
 	}
 }
@@ -321,6 +321,10 @@ func TestDockerBroken(t *testing.T) {
 		{"link-dangling", []member{symlink("a", "b"), c, manifest(ok)}, image.ErrCorrupt, "not in the archive", ""},
 		{"hard-link-forward", []member{hardlink("a", "b"), file("b", base), c, manifest(ok)}, image.ErrCorrupt, "not before it", ""},
 		{"climbing-member", []member{file("../a", base), c, manifest(ok)}, image.ErrCorrupt, `"a" is not in the archive`, ""},
+		{"long-name", []member{a, c, manifest(saved{c.name, nil, []string{strings.Repeat("x", 2000)}})}, image.ErrCorrupt, "more than 1024 bytes", ""},
+		{"many-parts", []member{a, c, manifest(saved{c.name, nil, []string{strings.Repeat("./", 200) + "a"}})}, image.ErrCorrupt, "128 parts", ""},
+		{"many-images", []member{a, c, file("manifest.json", []byte("[{}"+strings.Repeat(",{}", 20000)+"]"))}, image.ErrCorrupt, "over the limit of 16384", ""},
+		{"control-characters", []member{a, c, manifest(saved{c.name, nil, []string{"\n\x1b"}})}, image.ErrCorrupt, `"\n\x1b"`, ""},
 		{"docker-1.9", []member{a, file("repositories", []byte("{}"))}, image.ErrCorrupt, "Docker before 1.10", "save it again"},
 		{"oci-archive", members(imagetest.Store{}.Layout()), image.ErrCorrupt, "an oci-archive, not a docker-archive", "oci-archive:"},
 	} {

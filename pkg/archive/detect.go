@@ -190,7 +190,7 @@ func (t *tarFS) form() (reference.Kind, error) {
 		}
 	}
 	if inside != "" {
-		err := image.Corruptf("a tar file with a layout in a directory of its own: %q", inside)
+		err := image.Corruptf("a tar file with a layout in a directory of its own: %s", image.Quote(inside))
 		return 0, image.WithHint(err, "unpack it, or pack it again from within that directory")
 	}
 	return 0, image.Corruptf("a tar file, but not of an image: it has neither %s and index.json nor %s", v1.ImageLayoutFile, dockerManifest)

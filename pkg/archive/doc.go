@@ -29,10 +29,11 @@
 //     when the image is closed).
 //   - A member is a regular file, a hard link to an earlier one, or a symbolic link
 //     within the archive; at most 40 links are followed. The last member of a name
-//     counts. Other members, and names with "..", do not exist. Sparse members
-//     are refused.
+//     counts. Other members, and names with ".." or of more than 1,024 bytes, do not
+//     exist. Sparse members are refused.
 //   - A name in manifest.json that leads outside the archive is refused.
-//   - At most 262,144 members, 64 MiB of names and, after decompression, 1 TiB.
+//   - At most 131,072 members, 64 MiB of names, 16,384 images and, after
+//     decompression, 1 TiB.
 //   - One image of a docker-archive is chosen by a tag in RepoTags, completed as
 //     Docker does (app is docker.io/library/app:latest), or by its ID. If neither is
 //     given there must be only one. Its configuration says for which platform it

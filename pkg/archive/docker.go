@@ -30,30 +30,36 @@ type saved struct {
 	Layers   []string `json:"Layers"`
 }
 
+// maxImages is how many images manifest.json may list.
+const maxImages = 1 << 14
+
 // parseSaved parses manifest.json. Images that are listed more than once are one,
 // with the tags of all.
 func parseSaved(raw []byte) ([]saved, error) {
+	var count []struct{}
+	if err := json.Unmarshal(raw, &count); err != nil {
+		return nil, image.Corruptf("%s: %w", dockerManifest, err)
+	}
+	if len(count) > maxImages {
+		return nil, image.Corruptf("%s: %d images, over the limit of %d", dockerManifest, len(count), maxImages)
+	}
 	var all []saved
 	if err := json.Unmarshal(raw, &all); err != nil {
 		return nil, image.Corruptf("%s: %w", dockerManifest, err)
 	}
 	var distinct []saved
+	place := map[string]int{} // in distinct, by what the image is made of
 	for i, s := range all {
 		if s.Config == "" {
 			return nil, image.Corruptf("%s: image %d names no configuration", dockerManifest, i+1)
 		}
-		same := slices.IndexFunc(distinct, func(d saved) bool { return d.Config == s.Config && slices.Equal(d.Layers, s.Layers) })
-		if same < 0 {
-			distinct = append(distinct, s)
+		made := fmt.Sprintf("%q", append([]string{s.Config}, s.Layers...))
+		if at, ok := place[made]; ok {
+			distinct[at].RepoTags = append(distinct[at].RepoTags, s.RepoTags...)
 			continue
 		}
-		tags := distinct[same].RepoTags
-		for _, tag := range s.RepoTags {
-			if !slices.Contains(tags, tag) {
-				tags = append(tags[:len(tags):len(tags)], tag)
-			}
-		}
-		distinct[same].RepoTags = tags
+		place[made] = len(distinct)
+		distinct = append(distinct, s)
 	}
 	return distinct, nil
 }
@@ -106,12 +112,18 @@ func (t *tarFS) choose(all []saved, opt Options) (saved, error) {
 		return saved{}, image.NotFoundf("%s has no images: %s lists none", opt.Source, dockerManifest)
 	case opt.Digest != "":
 		problem = fmt.Sprintf("no image has ID %s", opt.Digest)
+		ids := map[member]digest.Digest{} // many images may have one configuration
 		for _, s := range all {
-			raw, err := t.read(s.Config, image.MaxConfigSize)
+			m, err := t.find(s.Config)
 			if err != nil {
-				return saved{}, fmt.Errorf("%s: configuration: %w", opt.Source, err)
+				continue
 			}
-			if digest.FromBytes(raw) == opt.Digest {
+			id, ok := ids[m]
+			if !ok {
+				id = t.id(s)
+				ids[m] = id
+			}
+			if id == opt.Digest {
 				chosen = append(chosen, s)
 			}
 		}
@@ -156,7 +168,7 @@ func (t *tarFS) list(all []saved, problem string, byID bool, opt Options) error 
 	for _, s := range all[:min(len(all), most)] {
 		id := string(t.id(s))
 		if len(s.RepoTags) > 0 {
-			id = fmt.Sprintf("%q %s", s.RepoTags, id)
+			id = fmt.Sprintf("%s %s", quoteAll(s.RepoTags), id)
 		}
 		list = append(list, id)
 	}
@@ -172,6 +184,19 @@ func (t *tarFS) list(all []saved, problem string, byID bool, opt Options) error 
 		return image.WithHint(err, "%s%s:%s", hintPrefix, opt.Source, tags[0])
 	}
 	return image.WithHint(err, "%s%s@%s", hintPrefix, opt.Source, t.id(all[0]))
+}
+
+// quoteAll quotes the first few tags.
+func quoteAll(tags []string) []string {
+	const most = 10
+	var all []string
+	for _, tag := range tags[:min(len(tags), most)] {
+		all = append(all, image.Quote(tag))
+	}
+	if len(tags) > most {
+		all = append(all, "…")
+	}
+	return all
 }
 
 // id is an image's ID, empty when its configuration cannot be read.
@@ -197,11 +222,11 @@ func (t *tarFS) image(s saved) (*image.Image, error) {
 	}
 	img, err := image.NewFromConfig(config, len(s.Layers))
 	if err != nil {
-		return nil, image.Corruptf("configuration %q: %w", s.Config, err)
+		return nil, image.Corruptf("configuration %s: %w", image.Quote(s.Config), err)
 	}
 	if d := blobDigest(s.Config); d != "" {
 		if got := d.Algorithm().FromBytes(config); got != d {
-			return nil, image.Corruptf("configuration %q: the bytes have digest %s (rule 151)", s.Config, got)
+			return nil, image.Corruptf("configuration %s: the bytes have digest %s (rule 151)", image.Quote(s.Config), got)
 		}
 	} else if d := nameDigest(s.Config); d != "" && d != img.ConfigDigest {
 		img.Warnings = append(img.Warnings, image.Warning{
@@ -234,23 +259,23 @@ func (t *tarFS) read(name string, limit int64) ([]byte, error) {
 		return nil, memberError(name, err)
 	}
 	if m.size > limit {
-		return nil, image.Corruptf("member %q of %d bytes, over the limit of %d", name, m.size, limit)
+		return nil, image.Corruptf("member %s of %d bytes, over the limit of %d", image.Quote(name), m.size, limit)
 	}
 	raw, err := image.ReadBlob(t.section(m), m.size)
 	if err == nil && int64(len(raw)) != m.size {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return nil, asCorrupt(fmt.Sprintf("reading member %q", name), err)
+		return nil, asCorrupt("reading member "+image.Quote(name), err)
 	}
 	return raw, nil
 }
 
 func memberError(name string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return image.Corruptf("member %q is not in the archive", name)
+		return image.Corruptf("member %s is not in the archive", image.Quote(name))
 	}
-	return image.Corruptf("member %q: %w", name, err)
+	return image.Corruptf("member %s: %w", image.Quote(name), err)
 }
 
 // blobDigest is the digest that a name such as blobs/sha256/<digits> promises.

@@ -320,7 +320,7 @@ func (r repeated) ReadAt(p []byte, off int64) (int, error) {
 
 func TestManyMembers(t *testing.T) {
 	err := archive.Index(repeated(header("x", func([]byte) {})), 10_000_000*512)
-	checkError(t, err, image.ErrCorrupt, "more than 262144 members", "")
+	checkError(t, err, image.ErrCorrupt, "more than 131072 members", "")
 	err = archive.Index(repeated(header(strings.Repeat("x", 100), func(b []byte) { b[156] = '1'; copy(b[157:257], bytes.Repeat([]byte("y"), 100)) })), 1<<40)
 	checkError(t, err, image.ErrCorrupt, "not before it", "")
 }

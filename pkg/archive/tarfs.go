@@ -19,9 +19,15 @@ import (
 )
 
 const (
-	maxMembers   = 1 << 18
+	maxMembers   = 1 << 17
 	maxNameBytes = 64 << 20
 	maxHops      = 40
+
+	// maxName is the longest name that a member can be found by, and maxSteps the
+	// most parts of names and links that are followed to it: real ones are far
+	// shorter, and many long ones would take long.
+	maxName  = 1024
+	maxSteps = 128
 )
 
 // member is a regular file or a symbolic link in a tar file.
@@ -56,18 +62,20 @@ func index(ctx context.Context, r io.ReaderAt, size int64) (*tarFS, error) {
 				return err
 			}
 			if h.Size > size-offset {
-				return image.Corruptf("member %q of %d bytes at offset %d: the archive ends at %d", h.Name, h.Size, offset, size)
+				return image.Corruptf("member %s of %d bytes at offset %d: the archive ends at %d", image.Quote(h.Name), h.Size, offset, size)
 			}
 			t.members[name] = member{offset: offset, size: h.Size}
 		case tar.TypeSymlink:
-			t.members[name] = member{link: h.Linkname}
+			if len(h.Linkname) <= maxName {
+				t.members[name] = member{link: h.Linkname}
+			}
 			if h.Linkname == "" {
-				return image.Corruptf("member %q: symbolic link without a target", h.Name)
+				return image.Corruptf("member %s: symbolic link without a target", image.Quote(h.Name))
 			}
 		case tar.TypeLink:
 			target, ok := t.members[clean(h.Linkname)]
 			if !ok {
-				return image.Corruptf("member %q: hard link to %q, which is not before it in the archive", h.Name, h.Linkname)
+				return image.Corruptf("member %s: hard link to %s, which is not before it in the archive", image.Quote(h.Name), image.Quote(h.Linkname))
 			}
 			t.members[name] = target
 		}
@@ -79,8 +87,12 @@ func index(ctx context.Context, r io.ReaderAt, size int64) (*tarFS, error) {
 	return t, nil
 }
 
-// clean makes a member's name relative; it is empty for one that climbs.
+// clean makes a member's name relative; it is empty for one that climbs or is too
+// long.
 func clean(name string) string {
+	if len(name) > maxName {
+		return ""
+	}
 	for part := range strings.SplitSeq(name, "/") {
 		if part == ".." {
 			return ""
@@ -101,7 +113,7 @@ func scan(r io.Reader, visit func(h *tar.Header, name string) error) error {
 		case err == io.EOF:
 			return nil
 		case err != nil && !errors.Is(err, tar.ErrInsecurePath):
-			return asCorrupt(fmt.Sprintf("tar header after member %q", last), err)
+			return asCorrupt("tar header after member "+image.Quote(last), err)
 		}
 		last = h.Name
 		members++
@@ -112,7 +124,7 @@ func scan(r io.Reader, visit func(h *tar.Header, name string) error) error {
 		case nameBytes > maxNameBytes:
 			return image.Corruptf("more than %d bytes of member names, the limit", maxNameBytes)
 		case isSparse(h):
-			return image.Corruptf("member %q is sparse, which is not supported in an archive", h.Name)
+			return image.Corruptf("member %s is sparse, which is not supported in an archive", image.Quote(h.Name))
 		}
 		if name := clean(h.Name); name != "" {
 			if err := visit(h, name); err != nil {
@@ -153,6 +165,7 @@ func (t *tarFS) has(name string) bool {
 var (
 	errOutside = errors.New("leads outside the archive")
 	errCircle  = fmt.Errorf("more than %d symbolic links to follow", maxHops)
+	errLong    = fmt.Errorf("more than %d bytes or %d parts to follow", maxName, maxSteps)
 )
 
 // find returns the regular file that a name leads to.
@@ -160,8 +173,14 @@ func (t *tarFS) find(name string) (member, error) {
 	if strings.HasPrefix(name, "/") {
 		return member{}, errOutside
 	}
+	if len(name) > maxName {
+		return member{}, errLong
+	}
 	todo, at, hops := strings.Split(name, "/"), "", 0
-	for len(todo) > 0 {
+	for steps := 0; len(todo) > 0; steps++ {
+		if steps == maxSteps {
+			return member{}, errLong
+		}
 		part := todo[0]
 		todo = todo[1:]
 		switch part {

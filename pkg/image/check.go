@@ -65,9 +65,9 @@ func checkImage(m v1.Manifest) error {
 	case len(m.Layers) > 0 && !slices.ContainsFunc(m.Layers, func(l v1.Descriptor) bool { return !inToto(l) }):
 		return Corruptf("%w: it is an attestation about one (rule 155)", errNotImage)
 	case isArtifactType(m.ArtifactType):
-		return Corruptf("%w: its artifact type is %q (rule 154)", errNotImage, m.ArtifactType)
+		return Corruptf("%w: its artifact type is %s (rule 154)", errNotImage, Quote(m.ArtifactType))
 	case !isConfigType(m.Config.MediaType):
-		return Corruptf("%w: its configuration's media type is %q (rule 154)", errNotImage, m.Config.MediaType)
+		return Corruptf("%w: its configuration's media type is %s (rule 154)", errNotImage, Quote(m.Config.MediaType))
 	}
 	return nil
 }
@@ -154,11 +154,11 @@ func pairLayers(img *Image, layers []v1.Descriptor) ([]v1.Descriptor, error) {
 	for i, l := range layers {
 		switch {
 		case strings.Contains(l.MediaType, "+encrypted"):
-			return nil, Corruptf("layer %d is encrypted: its media type is %q (rule 147)", i+1, l.MediaType)
+			return nil, Corruptf("layer %d is encrypted: its media type is %s (rule 147)", i+1, Quote(l.MediaType))
 		case isLayerType(l.MediaType):
 			kept = append(kept, l)
 		case odd == "":
-			odd = fmt.Sprintf("layer %d is not a layer: its media type is %q", i+1, l.MediaType)
+			odd = fmt.Sprintf("layer %d is not a layer: its media type is %s", i+1, Quote(l.MediaType))
 		}
 	}
 	switch {
@@ -185,7 +185,7 @@ func adoptPlatform(img *Image, stated v1.Platform) {
 	said := img.Platform
 	img.Platform = stated
 	if img.Config.Architecture != "" && (said.OS != stated.OS || said.Architecture != stated.Architecture) {
-		img.warn(160, "the index says %s, the configuration says %s", FormatPlatform(stated), FormatPlatform(said))
+		img.warn(160, "the index says %s, the configuration says %s", ShowPlatform(stated), ShowPlatform(said))
 	}
 }
 
@@ -206,12 +206,12 @@ func CheckPlatform(img *Image, opt Options) error {
 	runs := rank(want, have) < otherArch
 	switch {
 	case have.OS != want.OS && !asked:
-		err := Corruptf("the image is for %s: only linux images are flattened unless asked for (rule 127)", FormatPlatform(img.Platform))
-		return WithHint(err, "ask for it with --platform %s", FormatPlatform(img.Platform))
+		err := Corruptf("the image is for %s: only linux images are flattened unless asked for (rule 127)", ShowPlatform(img.Platform))
+		return WithHint(err, "ask for it with --platform %s", ShowPlatform(img.Platform))
 	case !runs && asked:
-		return NotFoundf("no image for %s: there is %s (rule 160)", FormatPlatform(want), FormatPlatform(img.Platform))
+		return NotFoundf("no image for %s: there is %s (rule 160)", ShowPlatform(want), ShowPlatform(img.Platform))
 	case !runs:
-		img.warn(160, "the image is for %s, not for %s", FormatPlatform(img.Platform), FormatPlatform(want))
+		img.warn(160, "the image is for %s, not for %s", ShowPlatform(img.Platform), ShowPlatform(want))
 	}
 	return nil
 }

@@ -30,7 +30,8 @@
 //     (165).
 //   - A manifest or index larger than [MaxManifestSize], a configuration larger
 //     than [MaxConfigSize], more than [MaxDocuments] documents or indexes nested
-//     more than [MaxDepth] deep are refused before they are read (157).
+//     more than [MaxDepth] deep are refused before they are read (157), more than
+//     [MaxEntries] entries or [MaxHistory] steps of history before they take memory.
 //   - A document that could be taken for a manifest and an index at once is
 //     refused, and so is one of another kind than its descriptor says. Docker's
 //     media types and OCI's name the same kinds. Schema 1 is refused (161).
@@ -49,6 +50,9 @@
 //     pair up (156).
 //   - History is not looked at (164). There may be any number of layers (166). A
 //     JSON key that occurs twice counts as encoding/json has it: the last one.
+//
+// Errors and warnings repeat an image's own text on one line, without control
+// characters and in part only where it is long ([Quote], [ShowPlatform]).
 //
 // Nothing here reads layers: whoever reads a blob verifies it.
 package image

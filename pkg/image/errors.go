@@ -6,6 +6,7 @@ package image
 import (
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // The kinds of failure that a caller may branch on with errors.Is. Any other
@@ -56,6 +57,18 @@ type hintError struct {
 
 func (e *hintError) Error() string { return e.err.Error() }
 func (e *hintError) Unwrap() error { return e.err }
+
+// maxQuote is how many bytes of an image's own text an error repeats.
+const maxQuote = 200
+
+// Quote is text from an image as an error shows it: on one line, without control
+// characters, and cut off when it is long.
+func Quote(s string) string {
+	if len(s) > maxQuote {
+		return strconv.Quote(s[:maxQuote]) + "…"
+	}
+	return strconv.Quote(s)
+}
 
 // WithHint adds a hint to an error: one line without a full stop that says what
 // to do next. The text of the error itself does not change.

@@ -33,6 +33,14 @@ const (
 	// MaxDepth is how many indexes may lie within each other.
 	MaxDepth = 8
 
+	// MaxEntries is how many entries an index and how many layers a manifest may
+	// have. More with digests do not fit into one; without this limit ones without
+	// would take much memory.
+	MaxEntries = MaxManifestSize / 64
+
+	// MaxHistory is how many entries a configuration's history may have.
+	MaxHistory = 100_000
+
 	// MaxDocuments is how many manifests, indexes and configurations are read to
 	// find one image.
 	MaxDocuments = 1000
@@ -87,45 +95,62 @@ func (f *field) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// count is a JSON array that is only asked whether it is there and how many
+// elements it has, which take no memory.
+type count = *[]struct{}
+
+// shape is what tells one kind of document from another.
+type shape struct {
+	SchemaVersion int    `json:"schemaVersion"`
+	MediaType     string `json:"mediaType"`
+	Manifests     count  `json:"manifests"`
+	Config        field  `json:"config"`
+	Layers        count  `json:"layers"`
+	FSLayers      field  `json:"fsLayers"`
+}
+
+// kind says what the fields make of a document.
+func (s shape) kind() (kind, error) {
+	isIndex, isManifest := s.Manifests != nil, bool(s.Config) || s.Layers != nil
+	switch {
+	case isManifest && isIndex, bool(s.FSLayers) && (bool(s.Config) || isIndex):
+		return kindUnknown, Corruptf("not a manifest: has the fields of two kinds at once")
+	case s.SchemaVersion == 1, bool(s.FSLayers):
+		return kindSchema1, nil
+	case isIndex:
+		return kindIndex, nil
+	case isManifest:
+		return kindManifest, nil
+	}
+	return kindUnknown, nil
+}
+
 // classify says what a document is, from the media type of its descriptor, the
 // one it states itself, and its fields; these must agree.
 func classify(mediaType string, raw []byte) (kind, error) {
-	var doc struct {
-		SchemaVersion int    `json:"schemaVersion"`
-		MediaType     string `json:"mediaType"`
-		Manifests     field  `json:"manifests"`
-		Config        field  `json:"config"`
-		Layers        field  `json:"layers"`
-		FSLayers      field  `json:"fsLayers"`
-	}
+	var doc shape
 	if err := json.Unmarshal(raw, &doc); err != nil {
-		return kindUnknown, Corruptf("not a manifest: %w", err)
+		return kindUnknown, jsonError("a manifest", err)
 	}
-	shape := kindUnknown
-	switch isManifest := bool(doc.Config || doc.Layers); {
-	case isManifest && bool(doc.Manifests), bool(doc.FSLayers) && bool(doc.Config || doc.Manifests):
-		return kindUnknown, Corruptf("not a manifest: has the fields of two kinds at once")
-	case bool(doc.Manifests):
-		shape = kindIndex
-	case isManifest:
-		shape = kindManifest
-	case bool(doc.FSLayers):
-		shape = kindSchema1
+	for _, list := range []count{doc.Manifests, doc.Layers} {
+		if list != nil && len(*list) > MaxEntries {
+			return kindUnknown, Corruptf("not a manifest: %d entries, over the limit of %d", len(*list), MaxEntries)
+		}
 	}
-	if doc.SchemaVersion == 1 {
-		shape = kindSchema1
+	k, err := doc.kind()
+	if err != nil {
+		return kindUnknown, err
 	}
-	k := shape
 	for _, stated := range []string{mediaType, doc.MediaType} {
 		s := kindOf(stated)
 		switch {
 		case s == kindOther:
-			return kindUnknown, Corruptf("not a container image: its media type is %q (rule 154)", stated)
+			return kindUnknown, Corruptf("not a container image: its media type is %s (rule 154)", Quote(stated))
 		case s == kindUnknown || s == k:
 		case k == kindUnknown:
 			k = s
 		default:
-			return kindUnknown, Corruptf("media type %q means %s, but this is %s", stated, s, k)
+			return kindUnknown, Corruptf("media type %s means %s, but this is %s", Quote(stated), s, k)
 		}
 	}
 	switch {
@@ -137,6 +162,15 @@ func classify(mediaType string, raw []byte) (kind, error) {
 		return kindUnknown, Corruptf("schema version %d of a manifest is not supported", doc.SchemaVersion)
 	}
 	return k, nil
+}
+
+// jsonError is what is wrong with a document, which may be repeated in part.
+func jsonError(what string, err error) error {
+	text := err.Error()
+	if len(text) > maxQuote {
+		text = strings.ToValidUTF8(text[:maxQuote], "") + "…"
+	}
+	return Corruptf("not %s: %s", what, text)
 }
 
 func schema1Error() error {
@@ -153,7 +187,7 @@ func ParseManifest(mediaType string, raw []byte) (v1.Manifest, error) {
 	}
 	var m v1.Manifest
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return v1.Manifest{}, Corruptf("not a manifest: %w", err)
+		return v1.Manifest{}, jsonError("a manifest", err)
 	}
 	if err := CheckDescriptor(m.Config, MaxLayerSize); err != nil {
 		return v1.Manifest{}, Corruptf("configuration: %w", err)
@@ -174,7 +208,7 @@ func ParseIndex(mediaType string, raw []byte) (v1.Index, error) {
 	}
 	var idx v1.Index
 	if err := json.Unmarshal(raw, &idx); err != nil {
-		return v1.Index{}, Corruptf("not an index: %w", err)
+		return v1.Index{}, jsonError("an index", err)
 	}
 	return idx, nil
 }
@@ -196,12 +230,21 @@ func ParseConfig(raw []byte) (v1.Image, error) {
 	if len(raw) > MaxConfigSize {
 		return v1.Image{}, Corruptf("configuration of %d bytes, over the limit of %d", len(raw), MaxConfigSize)
 	}
+	var lists struct {
+		History count `json:"history"`
+	}
+	if err := json.Unmarshal(raw, &lists); err != nil {
+		return v1.Image{}, jsonError("an image configuration", err)
+	}
+	if h := lists.History; h != nil && len(*h) > MaxHistory {
+		return v1.Image{}, Corruptf("configuration: history of %d entries, over the limit of %d", len(*h), MaxHistory)
+	}
 	var c v1.Image
 	if err := json.Unmarshal(raw, &c); err != nil {
-		return v1.Image{}, Corruptf("not an image configuration: %w", err)
+		return v1.Image{}, jsonError("an image configuration", err)
 	}
 	if t := c.RootFS.Type; t != "" && t != "layers" {
-		return v1.Image{}, Corruptf("configuration: rootfs.type is %q, not \"layers\" (rule 153)", t)
+		return v1.Image{}, Corruptf("configuration: rootfs.type is %s, not \"layers\" (rule 153)", Quote(t))
 	}
 	for i, d := range c.RootFS.DiffIDs {
 		if err := CheckDigest(d); err != nil {
@@ -222,13 +265,13 @@ func CheckDigest(d digest.Digest) error {
 		}
 	default:
 		if digest.DigestRegexpAnchored.MatchString(string(d)) {
-			return Corruptf("digest %q is neither sha256 nor sha512 and cannot be verified", d)
+			return Corruptf("digest %s is neither sha256 nor sha512 and cannot be verified", Quote(string(d)))
 		}
 	}
 	if d == "" {
 		return Corruptf("no digest")
 	}
-	return Corruptf("malformed digest %q", d)
+	return Corruptf("malformed digest %s", Quote(string(d)))
 }
 
 // CheckDescriptor checks a descriptor's digest, its size against the limit, and

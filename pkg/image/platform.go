@@ -15,6 +15,9 @@ import (
 
 var platformPart = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
+// platformShown is a platform that needs no quotes, parts of which may be missing.
+var platformShown = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
+
 // ParsePlatform reads "os/arch" or "os/arch/variant", such as "linux/arm/v7",
 // and returns it normalised.
 func ParsePlatform(s string) (v1.Platform, error) {
@@ -40,6 +43,16 @@ func FormatPlatform(p v1.Platform) string {
 		s += "/" + p.Variant
 	}
 	return s
+}
+
+// ShowPlatform is [FormatPlatform] for an error or a warning: what has other
+// characters than platforms have is quoted.
+func ShowPlatform(p v1.Platform) string {
+	s := FormatPlatform(p)
+	if len(s) <= maxQuote && platformShown.MatchString(s) {
+		return s
+	}
+	return Quote(s)
 }
 
 // DefaultPlatform is linux and this machine's architecture.

@@ -53,6 +53,9 @@ func Resolve(ctx context.Context, root v1.Descriptor, raw []byte, opt Options, f
 	if raw != nil && root.Size == 0 {
 		root.Size = int64(len(raw))
 	}
+	if err := CheckDigest(root.Digest); err != nil {
+		return nil, nil, Corruptf("manifest: %w", err)
+	}
 	if IsAttestation(root) {
 		return nil, nil, attestationError(root.Digest)
 	}
@@ -126,7 +129,7 @@ func (r *resolver) read(ctx context.Context, what string, d v1.Descriptor, raw [
 
 // load reads a manifest or an index.
 func (r *resolver) load(ctx context.Context, d v1.Descriptor, raw []byte) (*document, error) {
-	if kindOf(d.MediaType) == kindSchema1 {
+	if kindOf(d.MediaType) == kindSchema1 && CheckDigest(d.Digest) == nil {
 		// Its digest leaves its signatures out, so it would fail for that.
 		return nil, fmt.Errorf("manifest %s: %w", d.Digest, schema1Error())
 	}
@@ -226,7 +229,7 @@ func (r *resolver) entries(idx v1.Index) (stated, unstated []v1.Descriptor) {
 			continue
 		}
 		if kindOf(d.MediaType) != kindIndex {
-			r.have = append(r.have, FormatPlatform(NormalizePlatform(*d.Platform)))
+			r.have = append(r.have, ShowPlatform(NormalizePlatform(*d.Platform)))
 		}
 		if rank(r.want, *d.Platform) < r.limit() {
 			stated = append(stated, d)
@@ -267,13 +270,13 @@ func (r *resolver) judge(ctx context.Context, d v1.Descriptor, depth int) (*docu
 		return nil, noMatch, Corruptf("manifest %s: %w", child.Digest, err)
 	}
 	p := NormalizePlatform(c.Platform)
-	r.have = append(r.have, FormatPlatform(p))
+	r.have = append(r.have, ShowPlatform(p))
 	return child, rank(r.want, p), nil
 }
 
 // nothing is the error for an index without a match.
 func (r *resolver) nothing(index digest.Digest) error {
-	want := FormatPlatform(r.want)
+	want := ShowPlatform(r.want)
 	slices.Sort(r.have)
 	have := slices.Compact(r.have)
 	if len(have) == 0 {

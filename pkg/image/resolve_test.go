@@ -99,8 +99,8 @@ func check(t *testing.T, img *image.Image, err error, w want) {
 		if !errors.Is(err, w.err) || !strings.Contains(fmt.Sprint(err), w.text) || !strings.Contains(image.Hint(err), w.hint) {
 			t.Errorf("error %v (hint %q); want %q (hint %q)", err, image.Hint(err), w.text, w.hint)
 		}
-		if strings.Contains(fmt.Sprint(err), "\n") {
-			t.Errorf("error of several lines: %q", err)
+		if strings.ContainsAny(fmt.Sprint(err), "\n\x1b") || len(fmt.Sprint(err)) > 2000 {
+			t.Errorf("error of several lines, or a long one: %q", err)
 		}
 		return
 	}
@@ -113,6 +113,9 @@ func check(t *testing.T, img *image.Image, err error, w want) {
 	}
 	if got := strings.Join(rules, " "); got != w.warnings {
 		t.Errorf("warnings %v, want rules %q", img.Warnings, w.warnings)
+	}
+	if strings.ContainsAny(fmt.Sprint(img.Warnings), "\n\x1b") {
+		t.Errorf("warnings with control characters: %q", fmt.Sprint(img.Warnings))
 	}
 	if got := image.FormatPlatform(img.Platform); w.platform != "" && got != w.platform {
 		t.Errorf("platform %s, want %s", got, w.platform)
@@ -181,6 +184,8 @@ func TestManifestRules(t *testing.T) {
 		{name: "159-variant-too-high", platform: "linux/arm/v7", asked: "linux/arm/v6", want: want{err: image.ErrNotFound, text: "there is linux/arm/v7"}},
 		{name: "160-other-arch", platform: elsewhere, want: want{platform: elsewhere, warnings: "160"}},
 		{name: "160-other-arch-asked", platform: elsewhere, asked: here, want: want{err: image.ErrNotFound, text: "there is " + elsewhere}},
+		{name: "160-hostile-arch", platform: "linux/\x1b[2J\n", want: want{warnings: "160"}},
+		{name: "160-hostile-arch-asked", platform: "linux/\x1b[2J\n", asked: here, want: want{err: image.ErrNotFound, text: `"linux/\x1b[2j\n"`}},
 		{name: "160-no-arch", platform: "linux", want: want{warnings: "160"}},
 		{name: "164-history", change: func(_ *v1.Manifest, c *v1.Image) {
 			c.History = []v1.History{{EmptyLayer: true}, {CreatedBy: "x"}, {}, {}, {}}
@@ -328,6 +333,8 @@ func TestDocumentRules(t *testing.T) {
 		{"154-unknown-type", "application/vnd.example+json", `{"layers":[]}`, "vnd.example+json"},
 		{"deep", "", strings.Repeat("[", 100000), "not a manifest"},
 		{"deep-inside", "", `{"layers":[],"x":` + strings.Repeat(`[`, 100000) + strings.Repeat(`]`, 100000) + `}`, "not a manifest"},
+		{"many-entries", "", `{"manifests":[{}` + strings.Repeat(",{}", 1<<17) + `]}`, "over the limit of 65536"},
+		{"many-layers", "", `{"layers":[null` + strings.Repeat(",{}", 1<<17) + `]}`, "over the limit of 65536"},
 		{"too-large", "", `{"layers":[]}` + strings.Repeat(" ", image.MaxManifestSize), "limit of 4194304"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -343,6 +350,8 @@ func TestConfigRules(t *testing.T) {
 		{"not-json", `x`, "not an image configuration"},
 		{"wrong-type", `{"rootfs":[]}`, "not an image configuration"},
 		{"deep", `{"x":` + strings.Repeat(`[`, 100000) + `}`, "not an image configuration"},
+		{"many-history", `{"history":[{}` + strings.Repeat(",{}", 1<<17) + `]}`, "over the limit of 100000"},
+		{"time", `{"created":"` + strings.Repeat("x", 10000) + `"}`, "not an image configuration"},
 		{"too-large", `{}` + strings.Repeat(" ", image.MaxConfigSize), "limit of 8388608"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -385,7 +394,7 @@ func TestResolveBounded(t *testing.T) {
 	d := s.Index(s.Image("linux/mips", base))
 	d.Platform = nil
 	for range image.MaxDepth - 1 {
-		many := make([]v1.Descriptor, 2000)
+		many := make([]v1.Descriptor, 500)
 		for i := range many {
 			many[i] = d
 		}

@@ -30,8 +30,10 @@ func names(d v1.Descriptor) []string {
 // compact drops what is empty or was there before.
 func compact(list []string) []string {
 	var kept []string
+	seen := map[string]bool{"": true}
 	for _, s := range list {
-		if s != "" && !slices.Contains(kept, s) {
+		if !seen[s] {
+			seen[s] = true
 			kept = append(kept, s)
 		}
 	}
@@ -124,8 +126,10 @@ func fullName(s string) string {
 // distinct drops repetitions of the same document.
 func distinct(list []v1.Descriptor) []v1.Descriptor {
 	var kept []v1.Descriptor
+	seen := map[digest.Digest]bool{}
 	for _, d := range list {
-		if !slices.ContainsFunc(kept, func(k v1.Descriptor) bool { return k.Digest == d.Digest }) {
+		if !seen[d.Digest] {
+			seen[d.Digest] = true
 			kept = append(kept, d)
 		}
 	}
@@ -174,14 +178,20 @@ func (l layout) list(candidates []v1.Descriptor, format string, args ...any) err
 // describe is an entry in a list: its names, digest and platform.
 func describe(d v1.Descriptor) string {
 	s := string(d.Digest)
+	if image.CheckDigest(d.Digest) != nil {
+		s = image.Quote(s)
+	}
 	if n := names(d); len(n) > 0 {
-		s = fmt.Sprintf("%q %s", n, s)
+		for i := range n {
+			n[i] = image.Quote(n[i])
+		}
+		s = "[" + strings.Join(n, " ") + "] " + s
 	}
 	switch {
 	case image.IsAttestation(d):
 		s += " attestation"
 	case d.Platform != nil:
-		s += " " + image.FormatPlatform(image.NormalizePlatform(*d.Platform))
+		s += " " + image.ShowPlatform(image.NormalizePlatform(*d.Platform))
 	}
 	return s
 }

@@ -137,8 +137,8 @@ func (l layout) checkHeader() error {
 		return image.Corruptf("%s: %s: %w", l.source, v1.ImageLayoutFile, err)
 	}
 	if major, _, ok := strings.Cut(header.Version, "."); !ok || major != "1" {
-		return image.Corruptf("%s: %s: layout version %q is not supported, only %s is",
-			l.source, v1.ImageLayoutFile, header.Version, v1.ImageLayoutVersion)
+		return image.Corruptf("%s: %s: layout version %s is not supported, only %s is",
+			l.source, v1.ImageLayoutFile, image.Quote(header.Version), v1.ImageLayoutVersion)
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func (l layout) stat(d v1.Descriptor) (fs.FileInfo, error) {
 	info, err := l.regular(blobPath(d.Digest))
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && len(d.URLs) > 0:
-		err := image.Corruptf("blob %s is not in the layout but elsewhere, at %q (rule 148)", d.Digest, d.URLs)
+		err := image.Corruptf("blob %s is not in the layout but elsewhere, at %s (rule 148)", d.Digest, image.Quote(d.URLs[0]))
 		return nil, image.WithHint(err, "copy the image again with what its registry does not hold, or flatten it from its registry")
 	case errors.Is(err, fs.ErrNotExist):
 		err := image.Corruptf("blob %s is missing (rule 163)", d.Digest)

@@ -77,7 +77,7 @@ func checkLayers(t *testing.T, img *image.Image, want ...[]byte) {
 
 func checkError(t *testing.T, err, kind error, text, hint string) {
 	t.Helper()
-	if !errors.Is(err, kind) || !strings.Contains(fmt.Sprint(err), text) || !strings.Contains(image.Hint(err), hint) || strings.Contains(fmt.Sprint(err), "\n") {
+	if !errors.Is(err, kind) || !strings.Contains(fmt.Sprint(err), text) || !strings.Contains(image.Hint(err), hint) || strings.ContainsAny(fmt.Sprint(err), "\n\x1b") {
 		t.Errorf("error %v (hint %q); want %q (hint %q)", err, image.Hint(err), text, hint)
 	}
 }
@@ -180,6 +180,9 @@ func TestChoose(t *testing.T) {
 		{name: "containerd-name-whole", entries: []v1.Descriptor{named(one, "docker.io/library/busybox:latest", "latest"), two}, opt: layout.Options{Tag: "docker.io/library/busybox:latest"}, want: one.Digest},
 		{name: "containerd-name-short", entries: []v1.Descriptor{named(one, "docker.io/library/busybox:latest", "latest"), two}, opt: layout.Options{Tag: "busybox"}, want: one.Digest},
 		{name: "containerd-same-ref", entries: []v1.Descriptor{named(one, "docker.io/library/busybox:1", "1"), named(two, "docker.io/library/alpine:1", "1")}, opt: layout.Options{Tag: "1"}, err: image.ErrNotFound, text: "2 images", hint: "oci:.:docker.io/library/busybox:1"},
+		{name: "hostile-names", entries: []v1.Descriptor{tag(one, "\x1b[2J\n"+strings.Repeat("x", 10000)), {Digest: "sha256:\n\x1b", Platform: &v1.Platform{OS: "\n\x1b", Architecture: "\n"}}}, err: image.ErrNotFound, text: `"\x1b[2J\nxxx`, hint: "oci:.@" + string(one.Digest)},
+		{name: "hostile-digest", entries: []v1.Descriptor{tag(v1.Descriptor{Digest: "sha256:\n\x1b"}, "1")}, opt: layout.Options{Tag: "1"}, err: image.ErrCorrupt, text: "malformed digest"},
+		{name: "hostile-schema1", entries: []v1.Descriptor{{Digest: "\n", MediaType: "application/vnd.docker.distribution.manifest.v1+json"}}, err: image.ErrCorrupt, text: "malformed digest"},
 		{name: "tag-no-reference-could-have", entries: []v1.Descriptor{tag(one, "a b"), two}, err: image.ErrNotFound, hint: "oci:.@" + string(one.Digest)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
