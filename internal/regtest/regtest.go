@@ -70,6 +70,7 @@ type Request struct {
 	Host string
 
 	Path   string
+	Proto  string // "HTTP/1.1" or "HTTP/2.0"
 	Header http.Header
 
 	// IsBlob says whether a blob was asked for, of the host that has it.
@@ -257,7 +258,7 @@ func (s *Server) record(host string, blob bool, req *http.Request) Fault {
 	s.mu.Lock()
 	key := host + req.URL.Path
 	s.counts[key]++
-	r := Request{Host: host, Path: req.URL.Path, Header: req.Header.Clone(), IsBlob: blob, N: s.counts[key]}
+	r := Request{Host: host, Path: req.URL.Path, Proto: req.Proto, Header: req.Header.Clone(), IsBlob: blob, N: s.counts[key]}
 	s.requests = append(s.requests, r)
 	s.mu.Unlock()
 	if s.config.Fault == nil {

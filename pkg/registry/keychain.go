@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -88,7 +89,7 @@ func (k *Keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 func (k *Keychain) ResolveContext(ctx context.Context, target authn.Resource) (authn.Authenticator, error) {
 	for _, path := range k.files {
 		raw, err := os.ReadFile(path)
-		if err != nil && path != k.explicit && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
+		if err != nil && path != k.explicit && isOutOfReach(err) {
 			continue
 		}
 		if err != nil {
@@ -104,6 +105,12 @@ func (k *Keychain) ResolveContext(ctx context.Context, target authn.Resource) (a
 		}
 	}
 	return authn.Anonymous, nil
+}
+
+// isOutOfReach reports whether a file cannot be had at its usual place, which is
+// no failure: another user's home directory, for one, or none.
+func isOutOfReach(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // authFile is what is read of Docker's config.json and podman's auth.json.

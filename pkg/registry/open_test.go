@@ -6,6 +6,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -250,6 +251,51 @@ func TestTLS(t *testing.T) {
 	checkError(t, err, nil, []string{"certificate"}, "--insecure")
 	o.Insecure = true
 	checkLayers(t, mustOpen(t, ref, o), layer)
+}
+
+// named sends requests for the host registry.example to a registry, so that
+// the rules for hosts that are not this machine hold.
+func named(t *testing.T, s *regtest.Server, insecure bool) http.RoundTripper {
+	transport := newTransport(insecure)
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, s.Host)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+func TestPlainHTTP(t *testing.T) {
+	settled(t)
+	s := regtest.New(t, regtest.Config{})
+	layer := noise(1, 1000)
+	s.Push(t, "app:1", blobsImage(t, layer))
+	o := quick(t)
+	o.Transport = named(t, s, false)
+	_, err := Open(t.Context(), "registry.example/app:1", o)
+	checkError(t, err, nil, []string{"registry.example/app: registry.example: http: server gave HTTP response to HTTPS client"}, "--insecure")
+	o.Insecure = true
+	checkLayers(t, mustOpen(t, "registry.example/app:1@"+digestOf(t, s, "app:1"), o), layer)
+}
+
+// digestOf asks a registry for the digest of an image.
+func digestOf(t *testing.T, s *regtest.Server, as string) string {
+	t.Helper()
+	return mustOpen(t, s.Host+"/"+as, quick(t)).Digest.String()
+}
+
+// A token server in a private network is not for a registry outside of it.
+func TestPrivateTokenServer(t *testing.T) {
+	settled(t)
+	s := regtest.New(t, regtest.Config{TLS: true, Auth: regtest.Token})
+	layer := noise(1, 1000)
+	s.Push(t, "app:1", blobsImage(t, layer))
+	o := quick(t)
+	o.User, o.Password = regtest.User, regtest.Password
+	o.Transport = named(t, s, true)
+	_, err := Open(t.Context(), "registry.example/app:1", o)
+	checkError(t, err, nil, []string{"private"}, "")
+	o.Insecure = true
+	checkLayers(t, mustOpen(t, "registry.example/app:1", o), layer)
 }
 
 func TestNothingListens(t *testing.T) {

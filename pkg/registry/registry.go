@@ -109,16 +109,29 @@ func (o *Options) retrier() *retrier {
 	return r
 }
 
+// Media types of documents that a registry keeps among its manifests.
+const (
+	dockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
+	dockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
+	dockerSchema1  = "application/vnd.docker.distribution.manifest.v1+json"
+	dockerSigned1  = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+)
+
 // accept lists the documents that are understood, and schema 1, so that it is
 // recognised and refused by its name.
-var accept = strings.Join([]string{
-	v1.MediaTypeImageIndex,
-	v1.MediaTypeImageManifest,
-	"application/vnd.docker.distribution.manifest.list.v2+json",
-	"application/vnd.docker.distribution.manifest.v2+json",
-	"application/vnd.docker.distribution.manifest.v1+prettyjws;q=0.1",
-	"application/vnd.docker.distribution.manifest.v1+json;q=0.1",
-}, ", ")
+const accept = v1.MediaTypeImageIndex + "," + v1.MediaTypeImageManifest + "," + dockerList + "," + dockerManifest + "," +
+	dockerSigned1 + ";q=0.1," + dockerSchema1 + ";q=0.1"
+
+// isManifest reports whether a registry keeps a document of this type among its
+// manifests rather than its blobs.
+func isManifest(mediaType string) bool {
+	mediaType, _, _ = strings.Cut(mediaType, ";")
+	switch strings.TrimSpace(mediaType) {
+	case v1.MediaTypeImageIndex, v1.MediaTypeImageManifest, dockerList, dockerManifest, dockerSchema1, dockerSigned1:
+		return true
+	}
+	return false
+}
 
 // Open reads the manifest and the configuration of the image that ref names,
 // such as "registry.example/app:1", "busybox" or "ghcr.io/org/app@sha256:…". No
@@ -217,11 +230,4 @@ func (s *session) fetch(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 		return nil, s.explain("", err)
 	}
 	return raw, nil
-}
-
-// isManifest reports whether a registry keeps a document of this type among its
-// manifests rather than its blobs.
-func isManifest(mediaType string) bool {
-	mediaType, _, _ = strings.Cut(mediaType, ";")
-	return mediaType != "" && strings.Contains(accept, mediaType)
 }

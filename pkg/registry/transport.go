@@ -44,7 +44,8 @@ func newTransport(insecure bool) *http.Transport {
 	return t
 }
 
-// agent names this program in every request.
+// agent names this program in every request, and leaves out from where a
+// redirect came, since such an address may be signed.
 type agent struct {
 	inner http.RoundTripper
 	name  string
@@ -53,6 +54,7 @@ type agent struct {
 func (a *agent) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", a.name)
+	req.Header.Del("Referer")
 	return a.inner.RoundTrip(req)
 }
 
