@@ -48,8 +48,8 @@ type silent struct{}
 func (silent) report(flatten.Event) {}
 func (silent) close()               {}
 
-// name is a layer for people: "layer 2/6 sha256:0123456789ab".
-func name(img *image.Image, layer int) string {
+// layerName is a layer for people: "layer 2/6 sha256:0123456789ab".
+func layerName(img *image.Image, layer int) string {
 	l := &img.Layers[layer]
 	d := string(l.Digest)
 	if d == "" {
@@ -84,7 +84,7 @@ func (b *bars) report(e flatten.Event) {
 	if bar == nil {
 		label := "writing"
 		if e.Stage == flatten.Scan {
-			label = name(b.img, e.Layer)
+			label = layerName(b.img, e.Layer)
 		}
 		bar = b.pool.AddBar(e.Total,
 			mpb.PrependDecorators(decor.Name(label, decor.WCSyncSpaceR)),
@@ -156,7 +156,7 @@ func (l *lines) report(e flatten.Event) {
 	delete(l.state, key)
 	l.spoken = time.Now()
 	rate := float64(e.Done) / max(time.Since(l.began[key]).Seconds(), 1e-3)
-	l.ui.say("%s: %s, %s/s", name(l.img, e.Layer), formatBytes(e.Done), formatBytes(int64(rate)))
+	l.ui.say("%s: %s, %s/s", layerName(l.img, e.Layer), formatBytes(e.Done), formatBytes(int64(rate)))
 }
 
 // beat says how far things are when nothing was said for long.
