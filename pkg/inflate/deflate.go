@@ -124,7 +124,7 @@ func (r *Reader) decode() error {
 		if r.have() >= margin*8 {
 			done = r.inner()
 		}
-		if done == invalid || r.have() < margin*8 && r.eof {
+		if done == invalid || done == more && r.eof && r.have() < margin*8 {
 			var err error
 			if done, err = r.careful(); err != nil {
 				return err

@@ -55,7 +55,7 @@
 //
 // # Limits
 //
-// A [Reader] takes 1.2 MiB, and 40 bytes more for every block. Options.MaxBlocks
+// A [Reader] takes 0.6 MiB, and 40 bytes more for every block. Options.MaxBlocks
 // bounds those. A header's name and comment may have 65535 bytes each. Chunks
 // are filled before they are returned, and up to 64 KiB of the source are read
 // ahead, so that this is no decoder for an interactive protocol.

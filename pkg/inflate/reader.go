@@ -10,7 +10,7 @@ import (
 
 const (
 	history  = 1 << 15       // how far back a match can reach (RFC 1951 section 2)
-	outSize  = 1 << 20       // history and chunk; a power of two, so that an index can be masked
+	outSize  = 1 << 19       // history and chunk; a power of two, so that an index can be masked
 	outSlack = 64            // room after it for copies that overshoot
 	outEnd   = outSize - 320 // where a chunk is full: there is room for a few literals and the longest match, overshot
 )
@@ -45,7 +45,7 @@ type Options struct {
 	MaxBlocks int
 
 	// Hold is how many chunks are valid at the same time: one returned by
-	// Next stays so during the Hold-1 calls that follow. Each takes 1 MiB.
+	// Next stays so during the Hold-1 calls that follow. Each takes 512 KiB.
 	// 0 means 1.
 	Hold int
 }
@@ -202,7 +202,7 @@ func (r *Reader) Trailing() (offset int64, ok bool) { return r.last, r.trailing 
 // offset returns the uncompressed offset of the next byte.
 func (r *Reader) offset() int64 { return r.origin + int64(r.w) }
 
-// Next returns the next bytes, at most 1 MiB, never none without an error. They
+// Next returns the next bytes, at most 512 KiB, never none without an error. They
 // stay valid, and the caller may not change them, until the next call or as
 // opts.Hold says. After the last member, its trailer checked, or at opts.Limit
 // it returns io.EOF. All bytes before an error are returned before it.
