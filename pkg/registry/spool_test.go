@@ -63,7 +63,7 @@ func TestJobs(t *testing.T) {
 		now := running.Add(1)
 		for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
 		running.Add(-1)
 		return regtest.Fault{}
 	}})
