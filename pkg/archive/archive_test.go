@@ -202,7 +202,7 @@ func TestDockerForms(t *testing.T) {
 				t.Errorf("diffID %s, config %s", img.Layers[1].DiffID, img.ConfigDigest)
 			}
 			if img.Reference != "docker-archive:"+name || img.Digest != "" || img.Manifest != nil || !slices.Equal(img.Tags, []string{"app:1"}) || len(img.Warnings) > 0 {
-				t.Errorf("%+v", img)
+				t.Errorf("%s %s, tags %s, warnings %v", img.Reference, img.Digest, img.Tags, img.Warnings)
 			}
 			if got := image.FormatPlatform(img.Platform); got != here {
 				t.Error(got)
@@ -356,7 +356,7 @@ func TestOCI(t *testing.T) {
 	}
 	checkLayers(t, img, base, top)
 	if img.Reference != "oci-archive:"+name+":1.0" || img.Digest != one.Digest || !slices.Equal(img.Tags, []string{"1.0"}) {
-		t.Errorf("%+v", img)
+		t.Errorf("%s %s, tags %s", img.Reference, img.Digest, img.Tags)
 	}
 	closeImage(t, img)
 	b, err := img.Layers[0].Open(ctx)
@@ -435,7 +435,7 @@ func TestOpenBoth(t *testing.T) {
 		t.Fatal(err)
 	}
 	if img.Digest != "" || img.Layers[0].Digest != digest.FromBytes(base) {
-		t.Errorf("%+v", img)
+		t.Errorf("%s %s, tags %s", img.Reference, img.Digest, img.Tags)
 	}
 	checkLayers(t, img, base)
 	closeImage(t, img)

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -105,7 +104,7 @@ func TestSkopeo(t *testing.T) {
 		checkDiffIDs(t, img)
 		checkLayers(t, img, base, top, base)
 		if img.Reference != "docker-archive:"+to+":app:1" || len(img.Warnings) > 0 {
-			t.Errorf("%+v", img)
+			t.Errorf("%s, warnings %v", img.Reference, img.Warnings)
 		}
 	})
 }
@@ -129,8 +128,8 @@ func TestUmoci(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(img.Layers) != 1 || img.Layers[0].DiffID != digest.FromBytes(base) || image.FormatPlatform(img.Platform) != "linux/"+runtime.GOARCH {
-		t.Errorf("%+v", img)
+	if len(img.Layers) != 1 || img.Layers[0].DiffID != digest.FromBytes(base) || img.Platform.OS != "linux" {
+		t.Errorf("layers %v, platform %v", img.Layers, img.Platform)
 	}
 	closeImage(t, img)
 	_, err = layout.OpenDir(ctx, dir, layout.Options{})
@@ -140,7 +139,7 @@ func TestUmoci(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(img.Layers) != 0 {
-		t.Errorf("%+v", img)
+		t.Errorf("layers %v", img.Layers)
 	}
 	closeImage(t, img)
 }
