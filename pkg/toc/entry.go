@@ -238,11 +238,39 @@ func (s *Scanner) build(start, length int64, kind sparseKind) (entry Entry, err 
 	if h.typ == TypeReg {
 		entry.Size = h.size
 	}
-	if h.odd || kind != notSparse || h.mode != int64(entry.Mode) {
+	if h.typ != TypeDir && bytes.HasSuffix(h.name, []byte("/")) {
+		h.odd = true // a directory for some readers
+	}
+	if h.odd || kind != notSparse || !usualMode(h.mode, h.typ) {
 		entry.Flags |= Rewrite
 	}
 	entry.Extra = s.extras.make(x, h, s.kept)
 	return entry, nil
+}
+
+// fileTypes are the bits that stat(2) gives a type in the mode. Docker writes them
+// into every header, and every reader passes over them.
+var fileTypes = map[byte]int64{
+	TypeReg: 0o100000, TypeSymlink: 0o120000, TypeChar: 0o020000,
+	TypeBlock: 0o060000, TypeDir: 0o040000, TypeFifo: 0o010000,
+}
+
+// usualMode reports whether a mode holds no more than permissions and the type
+// that the header has anyway: for a link that of whatever it is a link to.
+func usualMode(mode int64, typ byte) bool {
+	kind := mode &^ 0o7777
+	if kind == 0 || kind == fileTypes[typ] {
+		return true
+	}
+	if typ != TypeLink {
+		return false
+	}
+	for _, other := range fileTypes {
+		if kind == other {
+			return true
+		}
+	}
+	return false
 }
 
 // checkType checks the values that only some types have and drops them from

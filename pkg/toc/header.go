@@ -20,6 +20,8 @@ type block [blockSize]byte
 
 var zeroBlock block
 
+func isZero(b []byte) bool { return bytes.Equal(b, zeroBlock[:len(b)]) }
+
 // field is a part of a header block: its first byte and its length.
 type field struct{ at, n int }
 
@@ -45,9 +47,11 @@ var (
 	devminorField = field{337, 8}
 
 	prefixField = field{345, 155} // ustar
+	ustarUnused = field{500, 12}
 
 	gnuAtimeField    = field{345, 12}
 	gnuCtimeField    = field{357, 12}
+	gnuUnused        = field{369, 143} // but for sparse files and further volumes
 	gnuSparseField   = field{386, 4*24 + 1}
 	gnuRealSizeField = field{483, 12}
 
@@ -96,10 +100,10 @@ func (b *block) format() format {
 	return formatV7
 }
 
-// checksum tells whether the block's checksum is right, and whether only as the
-// sum of signed bytes, as SunOS had it. The field itself counts as blanks.
-func (b *block) checksum() (ok, signed bool) {
-	stored, _, ok := octal(b.bytes(checksumField))
+// checksum tells whether the block's checksum is right, and whether it is odd:
+// the sum of signed bytes, as SunOS had it. The field itself counts as blanks.
+func (b *block) checksum() (ok, odd bool) {
+	stored, odd, ok := octal(b.bytes(checksumField))
 	if !ok {
 		return false, false
 	}
@@ -108,7 +112,7 @@ func (b *block) checksum() (ok, signed bool) {
 		sum += ' ' - int64(c)
 	}
 	if stored == sum {
-		return true, false
+		return true, odd
 	}
 	for i, c := range b {
 		if c >= 0x80 && (i < checksumField.at || i >= checksumField.at+checksumField.n) {
@@ -131,10 +135,15 @@ func (b *block) sum() int64 {
 }
 
 // octal parses a field of octal digits between blanks and NULs; a field without
-// a digit is 0. It is odd when something follows a NUL.
+// a digit is 0. It is odd when something follows a NUL: for many readers a NUL
+// ends the field.
 func octal(b []byte) (v int64, odd, ok bool) {
 	for len(b) > 0 && isBlank(b[0]) {
+		odd = odd || b[0] == 0
 		b = b[1:]
+	}
+	if len(b) == 0 {
+		return 0, false, true
 	}
 	for len(b) > 0 && isBlank(b[len(b)-1]) {
 		b = b[:len(b)-1]
@@ -146,7 +155,7 @@ func octal(b []byte) (v int64, odd, ok bool) {
 		}
 		v = v<<3 | int64(c-'0') // at most 12 digits: 36 bits
 	}
-	return v, len(digits) < len(b), true
+	return v, odd || len(digits) < len(b), true
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == 0 }
@@ -164,11 +173,12 @@ func base256(b []byte) (v int64, ok bool) {
 	return v, true
 }
 
-// number parses a field in either notation.
+// number parses a field in either notation. GNU tar takes base 256 only with
+// nothing in the first byte but mark and sign.
 func number(b []byte) (v int64, odd, ok bool) {
 	if b[0]&0x80 != 0 {
 		v, ok = base256(b)
-		return v, false, ok
+		return v, b[0] != 0x80 && b[0] != 0xff, ok
 	}
 	return octal(b)
 }
@@ -228,11 +238,11 @@ func (p *fields) stamp(f field, what string) stamp {
 // parse reads a header block that is not all zeros. scratch is where a name of
 // two parts is put together.
 func (h *header) parse(b *block, scratch []byte) error {
-	ok, signed := b.checksum()
+	ok, odd := b.checksum()
 	if !ok {
 		return image.Corruptf("no tar header: its checksum is wrong")
 	}
-	p := fields{block: b, odd: signed}
+	p := fields{block: b, odd: odd}
 	*h = header{
 		format: b.format(),
 		typ:    b[typeField.at],
@@ -245,7 +255,7 @@ func (h *header) parse(b *block, scratch []byte) error {
 		mtime:  p.stamp(mtimeField, "mtime"),
 	}
 	if h.format == formatV7 {
-		p.odd = p.odd || !bytes.Equal(b[magicField.at:], zeroBlock[magicField.at:])
+		p.odd = p.odd || !isZero(b[magicField.at:])
 	} else {
 		h.parseOwner(&p)
 		h.parseTail(&p, scratch)
@@ -270,6 +280,7 @@ func (h *header) parseTail(p *fields, scratch []byte) {
 	switch h.format {
 	case formatUSTAR:
 		prefix = p.text(prefixField)
+		p.odd = p.odd || !isZero(p.bytes(ustarUnused))
 	case formatSTAR:
 		prefix = p.text(starPrefixField)
 		h.atime = p.stamp(starAtimeField, "atime")
@@ -277,6 +288,7 @@ func (h *header) parseTail(p *fields, scratch []byte) {
 		p.odd = true
 	case formatGNU:
 		prefix = h.parseGNUTimes(p)
+		p.odd = p.odd || !isZero(p.bytes(gnuUnused)) // some readers find a size there
 	}
 	if len(prefix) > 0 {
 		h.name = append(append(append(scratch[:0], prefix...), '/'), h.name...)

@@ -152,7 +152,7 @@ var vectors = []struct {
 	{name: "path-nonutf8", stream: tar(File("\xff\n\\", ""), File("\xfe", "").LongPAX()), want: []string{`0 "\xff\n\\"`, `0 "\xfe"`}},
 
 	// 89, 90, 95, 96: names and targets.
-	{name: "path-slash-file", stream: tar(File("x/", "1")), want: []string{`0 "x/" size 1`}},
+	{name: "path-slash-file", stream: tar(File("x/", "1")), want: []string{`0 "x/" size 1 rewrite`}},
 	{name: "path-slash-nulflag", stream: tar(File("x/", "").Type(0)), want: []string{`5 "x/" 0644 rewrite`}},
 	{name: "path-nul-pax", stream: tar(File("f", "").PAX("path", "a\x00b")), err: `byte 0 of the tar: bad PAX record at byte 0`},
 	{name: "symlink-abs", stream: tar(Symlink("s", "/a/../b//")), want: []string{`2 "s" -> "/a/../b//"`}},
@@ -242,6 +242,12 @@ var vectors = []struct {
 	{name: "x-size-exabytes", stream: tar(File("f", "").Size(1<<63 - 1)), err: "more than 1099511627776 uncompressed bytes"},
 	{name: "x-bad-checksum", stream: tar(File("f", "").BadChecksum()), err: "byte 0 of the tar: no tar header: its checksum is wrong"},
 	{name: "x-bad-number", stream: tar(patch(File("f", ""), 0, 100, "00008")), err: "mode is not a number"},
+	{name: "x-digits-after-nul", stream: tar(patch(File("f", ""), 0, 108, "\x007")), want: []string{`0 "f" 229376:0 rewrite`}},
+	{name: "x-junk-after-nul", stream: tar(patch(File("f", ""), 0, 108, "7\x00 9")), want: []string{`0 "f" 7:0 rewrite`}},
+	{name: "x-digits-between-blanks", stream: tar(patch(File("f", ""), 0, 108, "   7   ")), want: []string{`0 "f" 7:0`}},
+	{name: "x-base256-first-byte", stream: tar(patch(File("f", ""), 0, 136, "\x81\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")), err: "mtime is not a number"},
+	{name: "x-base256-first-byte-uid", stream: tar(patch(File("f", ""), 0, 108, "\xfe\xff\xff\xff\xff\xff\xff\xff")), err: "uid -72057594037927937 is out of range"},
+	{name: "x-gnu-realsize-of-whole-file", stream: tar(patch(File("f", "1").GNU(), 512, 483, "00000000009")), want: []string{`0 "f" size 1 rewrite`}},
 	{name: "x-link-name-of-file", stream: tar(patch(File("f", ""), 0, 157, "t")), want: []string{`0 "f" rewrite`}},
 	{name: "x-K-of-file", stream: tar(LongLink("t"), File("f", "")), want: []string{`0 "f" rewrite`}},
 	{name: "x-v7-with-magic-of-none", stream: tar(patch(File("f", "").V7(), 0, 257, "ustat")), want: []string{`0 "f" rewrite`}},
