@@ -107,7 +107,7 @@ func (s *Stream) value(word string) error {
 		return s.code(word)
 	}
 	if width == "x" {
-		p, err := hex.DecodeString(number)
+		p, err := hex.DecodeString(strings.ReplaceAll(number, "_", ""))
 		s.bytes(p)
 		return err
 	}

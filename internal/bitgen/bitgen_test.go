@@ -24,6 +24,7 @@ func TestParse(t *testing.T) {
 		{"3:0b110 5:0", []byte{0x06}, 8},
 		{"1 16:0x8001", []byte{0x03, 0x00, 0x01}, 17},
 		{"1 | x:ff", []byte{0x01, 0xff}, 16},
+		{"x:1f_8b", []byte{0x1f, 0x8b}, 16},
 		{"0 |1 |1 x:00", []byte{0xfe, 0x00}, 16},
 		{"x:1f8b*2", []byte{0x1f, 0x8b, 0x1f, 0x8b}, 32},
 		{"'ab' # and more\n'c'", []byte("abc"), 24},

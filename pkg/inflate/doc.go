@@ -62,14 +62,14 @@
 //
 // # Example
 //
-// This is the hexdump of `printf aaaaaaaaaa | gzip -n`, and its one block:
+// This is the hexdump of `printf aaaaaaaaaa | gzip -n`, with its one block:
 //
 //	1f 8b 08 00 00 00 00 00 00 03   header
-//	4b 84 03 00                     block: bits 80 to 110, offset 0, length 10, fixed, final
-//	f0 76 97 4c                     CRC-32
+//	4b 4c 84 01 00                  block: bits 80 to 118, offset 0, length 10, fixed, final
+//	f0 cd 11 4c                     CRC-32
 //	0a 00 00 00                     size
 //
-// Its bits, in the order in which they come: 1 final, 10 fixed, 10010001 the
-// byte 'a', 0001101 00000 a match of length 9 at distance 1 (its reach is 0,
-// since it begins after the 'a'), 0000000 end of block.
+// The block's bits, in the order in which they come: 1 final, 10 fixed,
+// 10010001 the byte 'a', the same again, 0000110 a match of length 8, 00000 at
+// distance 1, 0000000 the end. Its reach is 0, as the match begins in the block.
 package inflate
