@@ -24,7 +24,7 @@ func newNode(hdr *tar.Header, body []byte) Node {
 	n := Node{
 		Path:    path.Clean(strings.TrimLeft(hdr.Name, "/")),
 		Type:    hdr.Typeflag,
-		Mode:    hdr.Mode,
+		Mode:    hdr.Mode & 0o7777, // no reader heeds the others (rule 110)
 		UID:     hdr.Uid,
 		GID:     hdr.Gid,
 		Uname:   hdr.Uname,
@@ -79,7 +79,7 @@ func (r *reader) checkHeader(hdr *tar.Header) {
 	if hdr.Typeflag == tar.TypeLink && hdr.Linkname != path.Clean(hdr.Linkname) {
 		r.fault("%q: link name %q is not clean", hdr.Name, hdr.Linkname)
 	}
-	if hdr.Mode&^0o7777 != 0 {
+	if hdr.Mode&^0o177777 != 0 {
 		r.fault("%q: mode %o", hdr.Name, hdr.Mode)
 	}
 }

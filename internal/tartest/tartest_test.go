@@ -92,7 +92,7 @@ func TestFaults(t *testing.T) {
 		{Layer(Whiteout("a")).Tar, "a whiteout"},
 		{Layer(GlobalHeader("g")).Tar, "type 'g'"},
 		{Layer(File("a", "").Type('7')).Tar, "type '7'"},
-		{Layer(File("a", "").Mode(0o100644)).Tar, "mode 100644"},
+		{Layer(File("a", "").Mode(0o200644)).Tar, "mode 200644"},
 		{Stream(File("a", "1")), "two zero blocks"},
 		{Stream(File("a", "1"), Zeros(1)), "two zero blocks"},
 		{Stream(File("a", "1"), Zeros(3)), "two zero blocks"},

@@ -113,8 +113,9 @@ type Flags uint8
 const (
 	// Rewrite: the stored header must not be carried into an output as it is,
 	// because readers differ on it or because a value in it was normalised: an
-	// old or odd type, bits beyond 07777 in the mode, a sparse map, a signed
-	// checksum, two extension headers of one kind, no NUL at the end of 'L'.
+	// old or odd type, bits in the mode that stand for another type, a sparse
+	// map, a signed checksum, two extension headers of one kind, no NUL at the
+	// end of 'L'.
 	Rewrite Flags = 1 << iota
 
 	// Unpadded: the stream ended before the body's padding did.

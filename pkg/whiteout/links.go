@@ -4,6 +4,7 @@
 package whiteout
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/seed-81b0d42e/flatten/pkg/toc"
@@ -82,22 +83,27 @@ func (r *replay) postpone(parent int32, base, target string) error {
 	return nil
 }
 
+// capability is the one extended attribute that a change of owner takes away.
+const capability = toc.XattrPrefix + "security.capability"
+
 // name makes at one more header of a file: the last header's owner, mode and
-// time count for all names, extended attributes add up (rule 55).
+// time count for all names, and extended attributes add up (rule 55), but for
+// file capabilities: unpacking a link sets the owner again, at which the kernel
+// drops them, so that only those of the last header stay.
 func (m *merger) name(inode int32, at Position) {
 	f := &m.inodes[inode]
-	if f.Meta.Layer < at.Layer || f.Meta.Layer == at.Layer && f.Meta.Entry < at.Entry {
-		f.Meta = at
+	if f.Meta.Layer > at.Layer || f.Meta.Layer == at.Layer && f.Meta.Entry > at.Entry {
+		return // the file's own header comes later, in a layer where the link waited for it
 	}
-	added := xattrs(m.entry(at))
-	if len(added) == 0 {
-		return
-	}
+	f.Meta = at
+	own := xattrs(m.entry(f.Body))
 	have := f.Xattrs
 	if have == nil {
-		have = xattrs(m.entry(f.Body))
+		have = own
 	}
-	if merged, changed := union(have, added); changed {
+	kept := slices.DeleteFunc(slices.Clone(have), func(r toc.Record) bool { return r.Key == capability })
+	merged := union(kept, xattrs(m.entry(at)))
+	if f.Xattrs != nil || !slices.Equal(merged, own) {
 		f.Xattrs = merged
 	}
 }

@@ -196,7 +196,7 @@ func (r *replay) mergeXattrs(n *node) {
 	if len(had) == 0 {
 		return
 	}
-	merged, _ := union(had, xattrs(r.entry(r.at)))
+	merged := union(had, xattrs(r.entry(r.at)))
 	n.inode = int32(len(r.inodes))
 	r.inodes = append(r.inodes, Inode{Body: r.at, Meta: r.at, Xattrs: merged})
 }

@@ -4,7 +4,6 @@
 package whiteout
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/seed-81b0d42e/flatten/pkg/toc"
@@ -58,21 +57,20 @@ func (r *replay) checkXattrs(e *toc.Entry) {
 	}
 }
 
-// union merges two sorted lists of records, those of b winning, and reports
-// whether the result differs from a.
-func union(a, b []toc.Record) (merged []toc.Record, changed bool) {
+// union merges two sorted lists of records, those of b winning. It is not nil.
+func union(a, b []toc.Record) []toc.Record {
+	merged := make([]toc.Record, 0, len(a)+len(b))
 	for len(a) > 0 || len(b) > 0 {
 		switch {
 		case len(b) == 0 || len(a) > 0 && a[0].Key < b[0].Key:
 			merged, a = append(merged, a[0]), a[1:]
 		case len(a) == 0 || b[0].Key < a[0].Key:
-			merged, b, changed = append(merged, b[0]), b[1:], true
+			merged, b = append(merged, b[0]), b[1:]
 		default:
-			changed = changed || a[0] != b[0]
 			merged, a, b = append(merged, b[0]), a[1:], b[1:]
 		}
 	}
-	return slices.Clip(merged), changed
+	return merged
 }
 
 // Dropped reports whether a container would not have the extended attribute
