@@ -84,6 +84,9 @@ func (p *Plan) agrees(path *whiteout.Path, e *toc.Entry) bool {
 		a.Sec, a.Nsec = whiteout.ClampTime(e.Sec, e.Nsec)
 		a.Mode, a.UID, a.GID = e.Mode, e.UID, e.GID // sameHeader has compared them
 	}
+	if a.Type == toc.TypeSymlink {
+		a.Mode = e.Mode // whatever it is, nobody sees it
+	}
 	return a.Mode == e.Mode && a.UID == e.UID && a.GID == e.GID && a.Sec == e.Sec && a.Nsec == e.Nsec
 }
 

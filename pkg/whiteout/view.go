@@ -142,7 +142,7 @@ func (v *View) Attributes(p *Path) Attributes {
 	}
 	a.Sec, a.Nsec = ClampTime(meta.Sec, meta.Nsec)
 	if body.Type == toc.TypeSymlink {
-		a.Mode = body.Mode
+		a.Mode = 0o777 // Linux keeps no other for a link
 	}
 	if x := body.Extra; x != nil {
 		a.Devmajor, a.Devminor = x.Devmajor, x.Devminor
