@@ -32,7 +32,8 @@ type kind struct {
 	make func(t testing.TB, data []byte) []byte
 }
 
-// kinds are the encoders that layers come from, and some that are hard on a decoder.
+// kinds are the encoders that layers come from, and some that are hard on a
+// decoder. What is all stored is copied by any decoder as fast as memory goes.
 var kinds = []kind{
 	{"gzip-1", program("gzip", "-1")},
 	{"gzip-6", program("gzip", "-6")},
@@ -46,6 +47,7 @@ var kinds = []kind{
 	{"pgzip", parallel(1<<20, 5)},
 	{"huffman", writer(func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzip.HuffmanOnly) })},
 	{"blocks-8k", flushed(8<<10, 9)},
+	{"half-stored", parallel(64<<10, 6, 0)},
 	{"stored", writer(func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, 0) })},
 	{"members-64k", members(64 << 10)},
 }
@@ -125,12 +127,12 @@ func members(n int) func(testing.TB, []byte) []byte {
 }
 
 // parallel compresses every n bytes by themselves, but for the 32 KiB before
-// them as a dictionary, as pgzip and buildah do.
-func parallel(n, level int) func(testing.TB, []byte) []byte {
+// them as a dictionary, as pgzip and buildah do, with each level in turn.
+func parallel(n int, levels ...int) func(testing.TB, []byte) []byte {
 	return func(t testing.TB, data []byte) []byte {
 		buf := bytes.NewBuffer([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255})
 		for from := 0; ; from += n {
-			w, err := kflate.NewWriterDict(buf, level, data[max(0, from-32<<10):from])
+			w, err := kflate.NewWriterDict(buf, levels[from/n%len(levels)], data[max(0, from-32<<10):from])
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -139,6 +139,10 @@ var deflateVectors = []deflateVector{
 	{"dynamic, no end", `@0 1:1 2:2 5:0 5:0 4:0 3:0 3:0 3:1 3:0 0 7:127 0 7:109 @err x:00`, "", nil, "ends the block"},
 	{"dynamic, two words of one bit and one more", `@0 1:1 2:2 5:1 5:0 4:14 3:0 3:0 3:1 3:2 3:0*13 3:2
 		0 7:86 11 0 7:127 0 7:9 11 11 10 @err x:00`, "", nil, "code for literals and lengths"},
+	{"dynamic, distance where there is none", `@0 1:1 2:2 5:1 5:0 4:14
+		3:0*2 3:2*2 3:0*11 3:2 3:0 3:2 # 0: 00, 1: 01, 2: 10, 18: 11
+		11 7:86 01 11 7:127 11 7:9 10 10 00
+		0 11 @err`, "a", nil, "not a code word for a distance"},
 	{"dynamic, distance that is not the one", `@0 1:1` + oneDistance + `0 11 @err 1 10 x:00`, "a", nil, "not a code word for a distance"},
 }
 

@@ -25,7 +25,7 @@ func FuzzDeflate(f *testing.F) {
 		f.Add(bitgen.Must(v.stream).Bytes)
 	}
 	for level := -2; level <= 9; level++ {
-		f.Add(deflated(f, level, 1000, []byte(strings.Repeat("Deflate ", 400)+v2text)))
+		f.Add(deflated(f, level, 1000, []byte(strings.Repeat("Deflate ", 400)+text)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		src := bytes.NewReader(data)
@@ -40,14 +40,14 @@ func FuzzDeflate(f *testing.F) {
 			}
 			return
 		}
-		compareErrors(t, got, want, err, wantErr)
+		compareErrors(t, got, want, err, wantErr, len(data))
 	})
 }
 
 // compareErrors compares what went wrong and when. compress/flate accepts a code
 // without an end of block and only then finds that there is no end, and it waits
 // for as many bits as an end has before it decodes anything.
-func compareErrors(t *testing.T, got, want []byte, err, wantErr error) {
+func compareErrors(t *testing.T, got, want []byte, err, wantErr error, size int) {
 	t.Helper()
 	var corrupt *inflate.CorruptError
 	var wantCorrupt flate.CorruptInputError
@@ -70,12 +70,17 @@ func compareErrors(t *testing.T, got, want []byte, err, wantErr error) {
 		if !bytes.HasPrefix(got, want) {
 			t.Fatalf("%d bytes, want %d", len(got), len(want))
 		}
+	case errors.Is(err, io.ErrUnexpectedEOF) && errors.As(wantErr, &wantCorrupt) && int(wantCorrupt) == size:
+		// The last code word lacks its extra bits, and would be wrong with any.
+		if !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes, want %d", len(got), len(want))
+		}
 	default:
 		t.Fatalf("%v; want %v", err, wantErr)
 	}
 }
 
-const v2text = "ABCDEADEADEADBEEF 0123456789 the rain in spain stays mainly in the plain"
+const text = "ABCDEADEADEADBEEF 0123456789 the rain in spain stays mainly in the plain"
 
 // deflated compresses data, and ends a block after every n bytes.
 func deflated(t testing.TB, level, n int, data []byte) []byte {
@@ -138,12 +143,12 @@ func longText(members []inflate.Member) bool {
 
 // FuzzEncoded decodes what encoders make of any bytes, whole and cut off.
 func FuzzEncoded(f *testing.F) {
-	f.Add([]byte(v2text), 6, 10, 20)
+	f.Add([]byte(text), 6, 10, 20)
 	f.Add([]byte(strings.Repeat("a", 2000)), 9, 1000, 5)
-	f.Add([]byte(strings.Repeat(v2text, 20)), 1, 300, 40)
-	f.Add([]byte(strings.Repeat(v2text, 20)), 0, 300, 400)
-	f.Add(make([]byte, 100000), -2, 70000, 3)
-	f.Add(bytes.Repeat([]byte{1, 2, 3, 5, 8, 13, 21}, 10000), -3, 100, 3)
+	f.Add([]byte(strings.Repeat(text, 20)), 1, 300, 40)
+	f.Add([]byte(strings.Repeat(text, 20)), 0, 300, 400)
+	f.Add(make([]byte, 70000), -2, 70000, 3)
+	f.Add(bytes.Repeat([]byte{1, 2, 3, 5, 8, 13, 21}, 1000), -3, 100, 3)
 	f.Fuzz(func(t *testing.T, data []byte, level, n, cut int) {
 		var stream []byte
 		n = max(n, len(data)/100+1)

@@ -19,7 +19,7 @@ import (
 //	distance  0 base (15)            0···  length (4)    00  length + extra bits
 //	subtable  0·······  start (12)   11··  width (4)     00  width of the table
 //	end       0·······  0            10··  length (4)    00  length
-//	bad       0·······  0            1·1·  0             00  1
+//	bad       0·······  0            1·1·  length (4)    00  length
 //	bit      31         16           15    8              6   0
 //
 // "length" is that of the code word in bits; in a subtable, that of the part
@@ -29,7 +29,7 @@ const (
 	isSpecial  = 1 << 15 // a subtable, the end of the block, or bad
 	isSubtable = 1 << 14
 	isBad      = 1 << 13
-	badEntry   = isSpecial | isBad | 1
+	badEntry   = isSpecial | isBad
 
 	perBit = 1<<8 | 1 // what a bit of code word adds to an entry
 
@@ -68,14 +68,14 @@ func init() {
 		base += 1 << extra
 	}
 	litEntry[285] = 258 << 16
-	litEntry[286], litEntry[287] = badEntry-1, badEntry-1
+	litEntry[286], litEntry[287] = badEntry, badEntry
 	base = 1
 	for i := range maxDists {
 		extra := uint32(max(0, i/2-1))
 		distEntry[i] = base<<16 | extra
 		base += 1 << extra
 	}
-	distEntry[30], distEntry[31] = badEntry-1, badEntry-1
+	distEntry[30], distEntry[31] = badEntry, badEntry
 	for i := range preEntry {
 		preEntry[i] = uint32(i) << 16
 	}
@@ -119,7 +119,7 @@ type tables struct {
 // build makes the decoding table of the code whose lengths are lens, at most
 // 288 of them and count of each, in table[:1<<width] and behind it. It reports whether lens make
 // a code: one that is complete, or empty, or a single word of one bit. What is
-// no code word decodes to badEntry.
+// no code word decodes to a bad entry.
 func build(table []uint32, width int, lens []uint8, count *histogram, entries []uint32) bool {
 	var next [maxBits + 2]int // where the symbols of each length go; those without a word go first
 	left := 1                 // code words of the current length that are still free
@@ -143,7 +143,7 @@ func build(table []uint32, width int, lens []uint8, count *histogram, entries []
 	}
 	sorted := order[count[0]:len(lens)]
 	if left != 0 {
-		fill(table[:1<<width], badEntry)
+		fill(table[:1<<width], badEntry+uint32(used)) // it takes no bit to see that no code word fits, or one
 		if used == 1 {
 			spread(table[:1<<width], 0, 2, entries[sorted[0]]+perBit)
 		}

@@ -62,16 +62,20 @@ func decode(r *inflate.Reader) (out []byte, err error) {
 	}
 }
 
+// decoder is verify's: one for all, or most of the time would go into making
+// new ones.
+var decoder inflate.Reader
+
 // verify decodes stream through all readers and checks what is reported about
 // it against what was decoded. It returns the output and the error, which are
-// the same for all readers, and the last Reader.
+// the same for all readers, and the Reader, which the next call uses again.
 func verify(t testing.TB, stream []byte, opts inflate.Options) ([]byte, error, *inflate.Reader) {
 	t.Helper()
 	var out []byte
 	var err error
-	var r *inflate.Reader
+	r := &decoder
 	for i, how := range readers {
-		r = inflate.NewReader(how.open(stream), opts)
+		r.Reset(how.open(stream), opts)
 		got, gotErr := decode(r)
 		if i == 0 {
 			out, err = got, gotErr
@@ -125,11 +129,13 @@ func verifyMap(t testing.TB, r *inflate.Reader, out []byte, size int) {
 	}
 }
 
+// resumed is verifyResume's.
+var resumed inflate.Reader
+
 // verifyResume decodes each block by itself, given the bytes that it reaches
 // and, to see that it does reach them, one less; and from some blocks to the end.
 func verifyResume(t testing.TB, r *inflate.Reader, stream, out []byte, raw bool) {
 	t.Helper()
-	resumed := new(inflate.Reader)
 	blocks := r.Blocks()
 	for i, b := range blocks {
 		if len(blocks) > 64 && i%(len(blocks)/32) != 0 || b.Length == 0 {
@@ -139,13 +145,13 @@ func verifyResume(t testing.TB, r *inflate.Reader, stream, out []byte, raw bool)
 		want := out[b.Offset : b.Offset+b.Length]
 		opts := inflate.Options{Raw: raw, Limit: b.Length}
 		resumed.Resume(bytes.NewReader(src), b, out[b.Offset-int64(b.Reach):b.Offset], opts)
-		got, err := decode(resumed)
+		got, err := decode(&resumed)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("block %d by itself: %d bytes, %v; want %d", i, len(got), err, len(want))
 		}
 		if b.Reach > 0 {
 			resumed.Resume(bytes.NewReader(src), b, out[b.Offset-int64(b.Reach)+1:b.Offset], opts)
-			got, err := decode(resumed)
+			got, err := decode(&resumed)
 			var corrupt *inflate.CorruptError
 			if !errors.As(err, &corrupt) || !bytes.HasPrefix(want, got) || corrupt.Bit < b.Start || corrupt.Bit > b.End {
 				t.Fatalf("block %d reaches less than %d: %d bytes, %v", i, b.Reach, len(got), err)
@@ -157,12 +163,12 @@ func verifyResume(t testing.TB, r *inflate.Reader, stream, out []byte, raw bool)
 			continue // the stream broke in the block that begins there
 		}
 		b := blocks[c.Block]
-		rest := inflate.Resume(&shortReader{stream[b.Start/8:], 777}, b, c.Window, inflate.Options{Raw: raw})
-		got, _ := decode(rest)
+		resumed.Resume(&shortReader{stream[b.Start/8:], 777}, b, c.Window, inflate.Options{Raw: raw})
+		got, _ := decode(&resumed)
 		if !bytes.Equal(got, out[b.Offset:]) {
 			t.Fatalf("from the checkpoint at block %d: %d bytes, want %d", c.Block, len(got), int64(len(out))-b.Offset)
 		}
-		after := rest.Blocks()
+		after := resumed.Blocks()
 		if len(after) != len(blocks)-c.Block || after[0] != b {
 			t.Fatalf("from the checkpoint at block %d: %d blocks of %d", c.Block, len(after), len(blocks))
 		}
