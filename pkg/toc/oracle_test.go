@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -72,7 +73,7 @@ func consult(stream []byte) (o oracle) {
 // refuse is an error for a header that archive/tar takes and the rules do not.
 func refuse(h *gotar.Header) error {
 	only := h.Typeflag >= '1' && h.Typeflag <= '6'
-	id := func(v int) bool { return v < 0 || v > math.MaxUint32-1 }
+	id := func(v int) bool { return v < 0 || int64(v) > math.MaxUint32-1 }
 	dev := func(v int64) bool { return v < 0 || v > math.MaxUint32 }
 	switch {
 	case !strings.ContainsRune("01234567S", rune(h.Typeflag)):
@@ -181,7 +182,9 @@ func checkStream(t *testing.T, stream []byte, chunks ...int) {
 	if errors.As(got.err, &limit) {
 		return // archive/tar has none
 	}
-	compare(t, stream, got, consult(stream))
+	if strconv.IntSize == 64 { // otherwise archive/tar cuts owners off
+		compare(t, stream, got, consult(stream))
+	}
 	end := int64(0)
 	for i := range got.entries {
 		end = checkPlace(t, &got.entries[i], stream, end)

@@ -53,7 +53,7 @@ func TestOrdinaryGo(t *testing.T) {
 			if format != gotar.FormatUSTAR {
 				headers = append(headers,
 					gotar.Header{Typeflag: '2', Name: long, Linkname: long},
-					gotar.Header{Typeflag: '0', Name: "ümläut", Uid: 1 << 30, Gid: 1<<32 - 2})
+					gotar.Header{Typeflag: '0', Name: "ümläut", Uid: 1 << 30, Gid: 1<<31 - 1})
 			}
 			if format == gotar.FormatPAX {
 				headers = append(headers, gotar.Header{

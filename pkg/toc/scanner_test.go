@@ -197,7 +197,11 @@ var vectors = []struct {
 
 	// 110-118: modes, owners, times, devices.
 	{name: "setuid", stream: tar(File("f", "").Mode(0o7755)), want: []string{`0 "f" 7755`}},
-	{name: "mode-highbits", stream: tar(File("f", "").Mode(0o104755)), want: []string{`0 "f" 4755 rewrite`}},
+	{name: "mode-highbits", stream: tar(File("f", "").Mode(0o104755)), want: []string{`0 "f" 4755`}},
+	{name: "mode-of-all-types", stream: tar(Dir("d").Mode(0o40755), Symlink("s", "t").Mode(0o120777), Link("l", "d").Mode(0o120777), Char("c", 1, 3).Mode(0o20644)),
+		want: []string{`5 "d/"`, `2 "s" -> "t"`, `1 "l" -> "d" 0777`, `3 "c" dev 1:3`}},
+	{name: "mode-of-another-type", stream: tar(File("f", "").Mode(0o40755), Dir("d").Mode(0o1040755), Link("l", "f").Mode(0o170644)),
+		want: []string{`0 "f" 0755 rewrite`, `5 "d/" rewrite`, `1 "l" -> "f" rewrite`}},
 	{name: "x-uname-only", stream: tar(File("f", "").Names("daemon", "daemon")), want: []string{`0 "f" daemon:daemon`}},
 	{name: "uid-huge", stream: tar(File("f", "").Owner(1<<32-2, 1<<32-2)), want: []string{`0 "f" 4294967294:4294967294`}},
 	{name: "uid-base256", stream: tar(File("f", "").Owner(3000000, 1<<32-2).GNU()), want: []string{`0 "f" 3000000:4294967294`}},
