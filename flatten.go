@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -131,61 +130,63 @@ func (b blobs) close() error {
 // identity is what a layer's blob is known by.
 func identity(l *image.Layer) digest.Digest { return cmp.Or(l.Digest, l.DiffID) }
 
-// scan reads each distinct layer once, several at a time, the largest first.
+// scan reads each distinct layer once, several at a time, the largest first. All
+// are opened before, so that a registry can send them.
 func scan(ctx context.Context, img *image.Image, open blobs, opts Options) ([]*toc.Layer, error) {
-	order := make([]int, len(img.Layers))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Compare(img.Layers[b].Size, img.Layers[a].Size)
-	})
-	var mu sync.Mutex
-	scanned := map[digest.Digest]*toc.Layer{}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(opts.Jobs)
-	for _, i := range order {
-		id := identity(&img.Layers[i])
-		mu.Lock()
-		_, known := scanned[id]
-		scanned[id] = nil
-		mu.Unlock()
-		if known {
+	var distinct []int
+	for i := range img.Layers {
+		l := &img.Layers[i]
+		if open[identity(l)] != nil {
 			continue
 		}
-		group.Go(func() error {
-			layer, blob, err := scanLayer(ctx, img, i, opts)
-			if err != nil {
+		blob, err := l.Open(ctx)
+		if err != nil {
+			return nil, &LayerError{i, identity(l), err}
+		}
+		open[identity(l)] = blob
+		distinct = append(distinct, i)
+	}
+	slices.SortStableFunc(distinct, func(a, b int) int {
+		return cmp.Compare(img.Layers[b].Size, img.Layers[a].Size)
+	})
+	scanned := make([]*toc.Layer, len(img.Layers))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(opts.Jobs)
+	for _, i := range distinct {
+		group.Go(func() (err error) {
+			id := identity(&img.Layers[i])
+			if scanned[i], err = scanLayer(ctx, img, i, open[id], opts); err != nil {
 				return &LayerError{i, id, err}
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			scanned[id], open[id] = layer, blob
 			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	layers := make([]*toc.Layer, len(img.Layers))
-	for i := range layers {
+	return everywhere(img, scanned, distinct)
+}
+
+// everywhere puts a layer's table wherever its blob stands in the stack.
+func everywhere(img *image.Image, scanned []*toc.Layer, distinct []int) ([]*toc.Layer, error) {
+	byID := map[digest.Digest]*toc.Layer{}
+	for _, i := range distinct {
+		byID[identity(&img.Layers[i])] = scanned[i]
+	}
+	for i := range img.Layers {
 		l := &img.Layers[i]
-		layers[i] = scanned[identity(l)]
-		if l.DiffID != "" && l.DiffID != layers[i].DiffID {
-			err := image.Corruptf("the configuration states diffID %s for a layer that has %s", l.DiffID, layers[i].DiffID)
+		scanned[i] = byID[identity(l)]
+		if l.DiffID != "" && l.DiffID != scanned[i].DiffID {
+			err := image.Corruptf("the configuration states diffID %s for a layer that has %s", l.DiffID, scanned[i].DiffID)
 			return nil, &LayerError{i, identity(l), err}
 		}
 	}
-	return layers, nil
+	return scanned, nil
 }
 
-func scanLayer(ctx context.Context, img *image.Image, i int, opts Options) (*toc.Layer, image.Blob, error) {
+func scanLayer(ctx context.Context, img *image.Image, i int, blob image.Blob, opts Options) (*toc.Layer, error) {
 	l := &img.Layers[i]
-	blob, err := l.Open(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	layer, err := toc.Scan(ctx, blob, toc.Options{
+	return toc.Scan(ctx, blob, toc.Options{
 		Digest: l.Digest, DiffID: l.DiffID, Size: l.Size, MediaType: l.MediaType,
 		Cache:  opts.Cache,
 		Limits: toc.Limits{Entries: opts.Limits.Entries, Size: opts.Limits.Size},
@@ -193,11 +194,6 @@ func scanLayer(ctx context.Context, img *image.Image, i int, opts Options) (*toc
 			opts.report(Event{Stage: Scan, Layer: i, Done: n, Total: blob.Size()})
 		},
 	})
-	if err != nil {
-		blob.Close()
-		return nil, nil, err
-	}
-	return layer, blob, nil
 }
 
 func (o *Options) report(e Event) {

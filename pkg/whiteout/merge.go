@@ -58,7 +58,7 @@ func Merge(layers []*toc.Layer, opts Options) (*View, error) {
 	if opts.MaxPaths == 0 {
 		opts.MaxPaths = defaultMaxPaths
 	}
-	m := &merger{layers: layers, opts: opts, union: newTree(), rootAt: Implied}
+	m := &merger{layers: layers, opts: opts, union: newTree(0), rootAt: Implied}
 	for i := range layers {
 		if err := m.apply(i); err != nil {
 			return nil, err
@@ -83,7 +83,7 @@ type merger struct {
 func (m *merger) apply(layer int) error {
 	r := &replay{
 		merger: m,
-		tree:   newTree(),
+		tree:   newTree(len(m.layers[layer].Entries)),
 		layer:  int32(layer),
 		white:  map[place]int32{},
 	}

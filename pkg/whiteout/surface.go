@@ -22,7 +22,7 @@ func (m *merger) view() *View {
 	}
 	s := surfacer{merger: m, view: v}
 	v.Paths = make([]Path, 0, s.count(root))
-	s.list(root, none, nil)
+	s.list(root, none, 0)
 	return v
 }
 
@@ -30,6 +30,7 @@ func (m *merger) view() *View {
 type surfacer struct {
 	*merger
 	view *View
+	path []byte // of what is being listed
 }
 
 func (s *surfacer) count(dir int32) int {
@@ -43,14 +44,14 @@ func (s *surfacer) count(dir int32) int {
 	return n
 }
 
-// list appends what is below a directory. parent is the directory's index, path
-// its own with a slash behind.
-func (s *surfacer) list(dir, parent int32, path []byte) {
+// list appends what is below a directory. parent is the directory's index, the
+// first length bytes of s.path its own path with a slash behind.
+func (s *surfacer) list(dir, parent int32, length int) {
 	for id := range s.union.children(dir) {
 		n := &s.union.nodes[id]
-		full := append(path, n.name...)
+		s.path = append(s.path[:length], n.name...)
 		p := Path{
-			Name: s.name(n, full), At: n.at, First: n.first,
+			Name: s.name(n), At: n.at, First: n.first,
 			Parent: parent, Inode: n.inode, Dir: n.is(isDir),
 		}
 		if n.inode != none {
@@ -61,21 +62,22 @@ func (s *surfacer) list(dir, parent int32, path []byte) {
 		}
 		s.view.Paths = append(s.view.Paths, p)
 		if p.Dir {
-			s.list(id, int32(len(s.view.Paths)-1), append(full, '/'))
+			s.path = append(s.path, '/')
+			s.list(id, int32(len(s.view.Paths)-1), len(s.path))
 		}
 	}
 }
 
-// name is the path as a string: a piece of the entry's own name where that is
+// name is s.path as a string: a piece of the entry's own name where that is
 // the same, so that a clean layer costs nothing.
-func (s *surfacer) name(n *node, path []byte) string {
+func (s *surfacer) name(n *node) string {
 	at := n.at
 	if at == Implied {
 		at = n.first
 	}
 	c := clean(s.entry(at).Name).path
-	if len(c) >= len(path) && c[:len(path)] == string(path) {
-		return c[:len(path)]
+	if len(c) >= len(s.path) && c[:len(s.path)] == string(s.path) {
+		return c[:len(s.path)]
 	}
-	return string(path)
+	return string(s.path)
 }

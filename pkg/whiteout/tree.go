@@ -50,12 +50,16 @@ const (
 
 func (n *node) is(f flags) bool { return n.flags&f != 0 }
 
-func newTree() *tree {
-	return &tree{
-		nodes: []node{{parent: none, child: none, next: none, inode: none, at: Implied, flags: isDir}},
-		table: make([]int32, 64),
-		seed:  maphash.MakeSeed(),
+// newTree returns a tree with nothing but a root, and room for about n nodes
+// more.
+func newTree(n int) *tree {
+	size := 64
+	for size < 2*n {
+		size *= 2
 	}
+	nodes := make([]node, 1, n+n/16+16)
+	nodes[root] = node{parent: none, child: none, next: none, inode: none, at: Implied, flags: isDir}
+	return &tree{nodes: nodes, table: make([]int32, size), seed: maphash.MakeSeed()}
 }
 
 func (t *tree) hash(parent int32, name string) uint64 {
