@@ -105,7 +105,7 @@ func addEntry(t Tree, primary map[string]string, h *tar.Header, name string, bod
 		return err
 	}
 	n := &Node{
-		Type: h.Typeflag, Mode: uint32(h.Mode), UID: uint32(h.Uid), GID: uint32(h.Gid),
+		Type: h.Typeflag, Mode: uint32(h.Mode) & 0o7777, UID: uint32(h.Uid), GID: uint32(h.Gid),
 		Sec: h.ModTime.Unix(), Nsec: int64(h.ModTime.Nanosecond()),
 		Data: data, Xattrs: map[string]string{},
 	}
