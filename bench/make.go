@@ -156,7 +156,7 @@ func (m *maker) base() error {
 			return err
 		}
 	}
-	return m.run("", "sh", "-c", "tar -C $1 -c . | docker import - "+baseImage, "sh", tree)
+	return m.run("", "sh", "-c", "cd \"$1\" && tar -c $(ls -A) | docker import - "+baseImage, "sh", tree)
 }
 
 // sources are the host's sources of the release, one line each, and where its
