@@ -29,14 +29,20 @@ type Tokens struct {
 	// first one lowest.
 	End     uint64
 	EndBits uint
+
+	r *Reader // used again
 }
 
 // Parse reads the code words of a fixed or dynamic block without decoding it:
 // no byte before it is needed. src is positioned at byte at.Start/8 of the
 // source. The block must be as the block map has it: sources that change are
-// found out by their CRC, not here. t's list is used again.
+// found out by their CRC, not here. What t holds is used again.
 func (t *Tokens) Parse(src io.Reader, at Block) error {
-	r := Resume(src, at, nil, Options{})
+	if t.r == nil {
+		t.r = new(Reader)
+	}
+	r := t.r
+	r.Resume(src, at, nil, Options{})
 	t.List = t.List[:0]
 	if r.err != nil {
 		return r.err

@@ -46,6 +46,23 @@ func (c *copier) run(blob io.ReaderAt, blocks []inflate.Block) error {
 	return c.out.err
 }
 
+// part copies a part of a block: its header, not a final one, the code words, and
+// the end.
+func (c *copier) part(blob io.ReaderAt, b *inflate.Block, p *Part) error {
+	if b.Type == inflate.Stored {
+		return c.storedPart(blob, b, p.From, p.To)
+	}
+	c.out.bits(0, 1)
+	if err := c.span(blob, b.Start+1, p.Header); err != nil {
+		return err
+	}
+	if err := c.span(blob, p.Begin, p.Finish); err != nil {
+		return err
+	}
+	c.out.bits(p.End&(1<<p.EndBits-1), p.EndBits)
+	return c.out.err
+}
+
 // adjacent counts the blocks from the first on that can be copied as one run of
 // bits.
 func adjacent(blocks []inflate.Block) int {
@@ -76,16 +93,22 @@ func (c *copier) span(blob io.ReaderAt, from, to int64) error {
 	return nil
 }
 
-// stored copies the data of a stored block behind a new header. It ends on a
-// byte, where its data ends.
+// stored copies the data of a stored block behind a new header.
 func (c *copier) stored(blob io.ReaderAt, b *inflate.Block) error {
-	src, err := c.read(blob, b.End/8-b.Length, b.Length)
+	return c.storedPart(blob, b, b.Offset, b.Offset+b.Length)
+}
+
+// storedPart copies the bytes from offset from to offset to of a stored block. It
+// ends on a byte, where its data ends.
+func (c *copier) storedPart(blob io.ReaderAt, b *inflate.Block, from, to int64) error {
+	data := b.End/8 - b.Length
+	src, err := c.read(blob, data+from-b.Offset, to-from)
 	if err != nil {
 		return err
 	}
-	c.out.storedHeader(uint16(b.Length))
+	c.out.storedHeader(uint16(to - from))
 	c.out.bytes(src)
-	return nil
+	return c.out.err
 }
 
 func (c *copier) read(blob io.ReaderAt, off, n int64) ([]byte, error) {

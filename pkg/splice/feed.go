@@ -5,6 +5,7 @@ package splice
 
 import (
 	"context"
+	"hash/crc32"
 
 	"golang.org/x/sync/errgroup"
 
@@ -12,9 +13,10 @@ import (
 )
 
 // item is one step of the output: a piece to copy, or with chunk a part of an
-// encoded one.
+// encoded one. crc is that of a piece which is a part of a block.
 type item struct {
 	piece int
+	crc   uint32
 	chunk chan chunk
 }
 
@@ -64,9 +66,12 @@ func (f *feeder) run(ctx context.Context) error {
 	for i := range f.pieces {
 		p := &f.pieces[i]
 		var err error
-		if p.Encoded() {
+		switch {
+		case p.Encoded():
 			err = f.encode(ctx, p)
-		} else {
+		case p.Part != nil:
+			err = f.sum(ctx, i)
+		default:
 			err = f.send(ctx, item{piece: i})
 		}
 		if err != nil {
@@ -74,6 +79,18 @@ func (f *feeder) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// sum reads a part of a block, for its CRC, of which the block map has only that
+// of the whole.
+func (f *feeder) sum(ctx context.Context, i int) error {
+	p := &f.pieces[i]
+	f.extent, f.skip = int(p.Extent), p.Skip
+	f.buf = f.buf[:0:0]
+	if err := f.gather(ctx, p.Length); err != nil {
+		return err
+	}
+	return f.send(ctx, item{piece: i, crc: crc32.ChecksumIEEE(f.buf)})
 }
 
 func (f *feeder) send(ctx context.Context, it item) error {

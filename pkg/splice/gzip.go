@@ -58,15 +58,15 @@ func (o *Options) Encoder() string {
 }
 
 // Pieces divides a plan as Gzip does with these options.
-func Pieces(p *plan.Plan, layers []Layer, o Options) []Piece {
+func Pieces(p *plan.Plan, layers []Layer, o Options) ([]Piece, error) {
 	if o.Level != 0 || o.Reencode {
-		return Cut(p, nil)
+		return Cut(p, nil, nil)
 	}
 	blocks := make([][]inflate.Block, len(layers))
 	for i := range layers {
 		blocks[i] = layers[i].Blocks
 	}
-	return Cut(p, blocks)
+	return Cut(p, blocks, &splitter{layers: layers})
 }
 
 // Stats are what became of the bytes of a tar stream.
@@ -88,7 +88,10 @@ func Gzip(ctx context.Context, w io.Writer, p *plan.Plan, layers []Layer, opts O
 	if opts.Jobs <= 0 {
 		opts.Jobs = runtime.GOMAXPROCS(0)
 	}
-	pieces := Pieces(p, layers, opts)
+	pieces, err := Pieces(p, layers, opts)
+	if err != nil {
+		return Stats{}, err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	f := newFeeder(p, layers, pieces, opts)
 	a := assembler{out: newBitWriter(w), pieces: pieces, layers: layers, progress: opts.Progress}
@@ -123,7 +126,7 @@ func (a *assembler) run(ctx context.Context, queue <-chan item) error {
 		}
 		var err error
 		if it.chunk == nil {
-			err = a.copy(&a.pieces[it.piece])
+			err = a.copy(&a.pieces[it.piece], it.crc)
 		} else {
 			err = a.encoded(<-it.chunk)
 		}
@@ -137,17 +140,23 @@ func (a *assembler) run(ctx context.Context, queue <-chan item) error {
 	return nil
 }
 
-func (a *assembler) copy(p *Piece) error {
+// copy writes a piece that is copied. crc is that of its bytes when it is a part
+// of a block.
+func (a *assembler) copy(p *Piece, crc uint32) error {
 	l := &a.layers[p.Layer]
 	blocks := l.Blocks[p.First:p.Last]
-	if err := a.copier.run(l.Blob, blocks); err != nil {
-		if a.out.err != nil {
-			return a.out.err
+	var err error
+	if p.Part != nil {
+		err = a.copier.part(l.Blob, &blocks[0], p.Part)
+		a.add(crc, p.Length)
+	} else {
+		err = a.copier.run(l.Blob, blocks)
+		for i := range blocks {
+			a.add(blocks[i].CRC, blocks[i].Length)
 		}
-		return &LayerError{int(p.Layer), err}
 	}
-	for i := range blocks {
-		a.add(blocks[i].CRC, blocks[i].Length)
+	if err != nil && a.out.err == nil {
+		return &LayerError{int(p.Layer), err}
 	}
 	a.stats.Copied += p.Length
 	return a.out.err

@@ -11,12 +11,12 @@ import (
 	"github.com/seed-81b0d42e/flatten/pkg/plan"
 )
 
-// minRun is how many uncompressed bytes a run of blocks must hold to be copied:
-// a shorter one is cheaper to encode with what is around it than to align to.
-const minRun = 8 << 10
+// minRun is how many uncompressed bytes blocks, or a part of one, must hold to
+// be copied: fewer are cheaper to encode with what is around them.
+const minRun = 4 << 10
 
-// Piece is a run of output bytes that is either copied as compressed blocks or
-// encoded.
+// Piece is a run of output bytes that is either copied as compressed blocks, or
+// as a part of one, or encoded.
 type Piece struct {
 	// Offset and Length are the run in the output's tar stream, in bytes.
 	Offset, Length int64
@@ -26,10 +26,28 @@ type Piece struct {
 	Layer       int32
 	First, Last int32
 
+	// Part is what is copied of block First when it is not copied whole.
+	Part *Part
+
 	// Extent is the index in the plan of the extent that the run begins in, and
 	// Skip how many of its bytes come before.
 	Extent int32
 	Skip   int64
+}
+
+// Part is some of the code words of a block, those for the bytes from From up
+// to To of the layer's tar stream; of a stored block some of the bytes.
+type Part struct {
+	From, To int64
+
+	// Header is the first bit after the block's header, and Begin and Finish
+	// are where the code words begin and end, in bits of the blob. End is the
+	// code word of the end of the block, EndBits bits of it, for the parts that
+	// do not reach the end; otherwise EndBits is 0 and Finish is the block's end.
+	// Not used for a stored block.
+	Header, Begin, Finish int64
+	End                   uint64
+	EndBits               uint
 }
 
 // Encoded reports whether the piece is encoded, not copied.
@@ -37,32 +55,46 @@ func (p *Piece) Encoded() bool { return p.Layer < 0 }
 
 // String is the piece on one line.
 func (p Piece) String() string {
-	if p.Encoded() {
+	switch {
+	case p.Encoded():
 		return fmt.Sprintf("encode %d..%d", p.Offset, p.Offset+p.Length)
+	case p.Part != nil:
+		return fmt.Sprintf("copy %d..%d: layer %d part of block %d", p.Offset, p.Offset+p.Length, p.Layer+1, p.First)
 	}
 	return fmt.Sprintf("copy %d..%d: layer %d blocks %d..%d", p.Offset, p.Offset+p.Length, p.Layer+1, p.First, p.Last)
 }
 
-// Cut divides a plan into pieces: a pure function of the plan and the layers'
-// block maps, by layer. Without block maps there is one piece, encoded.
+// Splitter finds the largest part of a layer's block that stands for bytes in
+// [from, to) and refers to none before from. It may find none.
+type Splitter interface {
+	Split(layer int32, block int32, from, to int64) (*Part, error)
+}
+
+// Cut divides a plan into pieces: a function of the plan, the layers' block
+// maps, by layer, and the blocks that split splits. Without block maps there is
+// one piece, encoded.
 //
 // A block is copied when all of its bytes are in one extent and its matches
 // reach no further back than to the beginning of that extent: then the bytes
-// that they refer to stand at the same distance in the output.
-func Cut(p *plan.Plan, blocks [][]inflate.Block) []Piece {
-	c := cutter{}
+// that they refer to stand at the same distance in the output. Of other blocks
+// that part is copied of which that is true.
+func Cut(p *plan.Plan, blocks [][]inflate.Block, split Splitter) ([]Piece, error) {
+	c := cutter{split: split}
 	for i, e := range p.Extents {
-		if e.Kind == plan.Copy && len(blocks) > 0 {
-			c.extent(i, e, blocks[e.Layer])
+		if e.Kind == plan.Copy && len(blocks) > 0 && e.Length >= minRun {
+			if err := c.extent(i, e, blocks[e.Layer]); err != nil {
+				return nil, err
+			}
 		}
 		c.encode(i, e.Length-c.done)
 		c.done = 0
 	}
-	return c.pieces
+	return c.pieces, nil
 }
 
 // cutter makes pieces, extent by extent.
 type cutter struct {
+	split  Splitter
 	pieces []Piece
 	offset int64 // in the output
 	done   int64 // bytes of the current extent that are in pieces
@@ -84,40 +116,59 @@ func (c *cutter) encode(extent int, n int64) {
 	c.done += n
 }
 
-// extent appends the runs of blocks that can be copied, and what lies between.
-func (c *cutter) extent(i int, e plan.Extent, blocks []inflate.Block) {
+// copy appends a piece that is copied, what lies between it and the last one
+// encoded. from is where it begins in the extent.
+func (c *cutter) copy(extent int, from int64, p Piece) {
+	c.encode(extent, from-c.done)
+	p.Offset, p.Extent, p.Skip = c.offset, int32(extent), c.done
+	c.pieces = append(c.pieces, p)
+	c.offset += p.Length
+	c.done += p.Length
+}
+
+// extent appends the runs and parts of blocks that can be copied, and what lies
+// between.
+func (c *cutter) extent(i int, e plan.Extent, blocks []inflate.Block) error {
 	end := e.Offset + e.Length
-	first := sort.Search(len(blocks), func(n int) bool { return blocks[n].Offset >= e.Offset })
-	for first < len(blocks) {
-		for first < len(blocks) && !whole(&blocks[first], e.Offset, end) {
-			if blocks[first].Offset >= end {
-				return
-			}
-			first++
-		}
-		last := first
+	n := sort.Search(len(blocks), func(n int) bool { return blocks[n].Offset+blocks[n].Length > e.Offset })
+	for n < len(blocks) && blocks[n].Offset < end {
+		last := n
 		for last < len(blocks) && whole(&blocks[last], e.Offset, end) {
 			last++
 		}
-		if first == last {
-			return
+		if last > n {
+			from, to := blocks[n].Offset, blocks[last-1].Offset+blocks[last-1].Length
+			if to-from >= minRun {
+				c.copy(i, from-e.Offset, Piece{Length: to - from, Layer: e.Layer, First: int32(n), Last: int32(last)})
+			}
+			n = last
+			continue
 		}
-		from := blocks[first].Offset
-		to := blocks[last-1].Offset + blocks[last-1].Length
-		if to-from >= minRun {
-			c.encode(i, from-e.Offset-c.done)
-			c.pieces = append(c.pieces, Piece{
-				Offset: c.offset, Length: to - from, Layer: e.Layer,
-				First: int32(first), Last: int32(last), Extent: int32(i), Skip: c.done,
-			})
-			c.offset += to - from
-			c.done += to - from
+		if err := c.part(i, e, int32(n), &blocks[n]); err != nil {
+			return err
 		}
-		first = last
+		n++
 	}
+	return nil
+}
+
+// part appends the part of a block that can be copied, if there is a large one.
+func (c *cutter) part(i int, e plan.Extent, n int32, b *inflate.Block) error {
+	from, to := max(e.Offset, b.Offset), min(e.Offset+e.Length, b.Offset+b.Length)
+	if to-from < minRun || c.split == nil {
+		return nil
+	}
+	part, err := c.split.Split(e.Layer, n, e.Offset, to)
+	if err != nil || part == nil || part.To-part.From < minRun {
+		return err
+	}
+	c.copy(i, part.From-e.Offset, Piece{
+		Length: part.To - part.From, Layer: e.Layer, First: n, Last: n + 1, Part: part,
+	})
+	return nil
 }
 
 // whole reports whether a block and all that it refers to are in [from, to).
 func whole(b *inflate.Block, from, to int64) bool {
-	return b.Offset-int64(b.Reach) >= from && b.Offset+b.Length <= to && b.Offset < to
+	return b.Offset-int64(b.Reach) >= from && b.Offset+b.Length <= to
 }

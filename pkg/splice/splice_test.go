@@ -75,16 +75,24 @@ func check(t testing.TB, s stack, p *plan.Plan) splice.Stats {
 	}
 	tar, err := Gunzip(got.Bytes())
 	if err != nil {
-		t.Fatalf("%v; pieces:\n%v", err, splice.Pieces(p, s.layers(), splice.Options{}))
+		t.Fatalf("%v; pieces:\n%v", err, pieces(t, s, p))
 	}
 	if !bytes.Equal(tar, want.Bytes()) {
-		t.Fatalf("the spliced tar differs from byte %d on; pieces:\n%v",
-			differs(tar, want.Bytes()), splice.Pieces(p, s.layers(), splice.Options{}))
+		t.Fatalf("the spliced tar differs from byte %d on; pieces:\n%v", differs(tar, want.Bytes()), pieces(t, s, p))
 	}
 	if stats.Copied+stats.Encoded != p.Size {
 		t.Errorf("%d bytes copied and %d encoded of %d", stats.Copied, stats.Encoded, p.Size)
 	}
 	return stats
+}
+
+func pieces(t testing.TB, s stack, p *plan.Plan) []splice.Piece {
+	t.Helper()
+	list, err := splice.Pieces(p, s.layers(), splice.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
 }
 
 func differs(a, b []byte) int {
