@@ -4,6 +4,7 @@
 package inflate
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"sync"
 )
@@ -136,8 +137,11 @@ func build(table []uint32, width int, lens []uint8, count *histogram, entries []
 		return false
 	}
 	var order [512]uint16
-	for i, n := range lens {
-		k := &next[n&15]
+	for i := 0; i < len(lens); i++ {
+		for i+8 < len(lens) && binary.LittleEndian.Uint64(lens[i:]) == 0 {
+			i += 8 // their place stays empty
+		}
+		k := &next[lens[i]&15]
 		order[*k&511] = uint16(i)
 		*k++
 	}
