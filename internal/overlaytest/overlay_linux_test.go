@@ -102,13 +102,17 @@ func testSeeds(t *testing.T, f func(t *testing.T, seed uint64, dir string, layer
 	})
 }
 
-// image makes the image of a seed below dir: two in three as an engine does.
+// hostileSeed tells which kind of image a seed stands for: two in three are made
+// as an engine makes them.
+func hostileSeed(seed uint64) bool { return seed%3 == 2 }
+
+// image makes the image of a seed below dir.
 func (s *scratch) image(seed uint64, dir string) ([]*layer, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
 	r := rand.New(rand.NewPCG(seed, 0))
-	if seed%3 == 2 {
+	if hostileSeed(seed) {
 		return s.hostileImage(r, dir)
 	}
 	return s.engineImage(r, dir)
@@ -118,7 +122,10 @@ func (s *scratch) image(seed uint64, dir string) ([]*layer, error) {
 // what an engine's tars unpack to is mounted and must be what the upper
 // directories were that they were made of.
 func TestHarness(t *testing.T) {
-	testSeeds(t, func(t *testing.T, _ uint64, dir string, layers []*layer) {
+	testSeeds(t, func(t *testing.T, seed uint64, dir string, layers []*layer) {
+		if hostileSeed(seed) {
+			return // unpacked from the first
+		}
 		want, err := readMerged(dir, dirsOf(layers))
 		if err != nil {
 			t.Fatal(err)
