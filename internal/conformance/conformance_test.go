@@ -94,10 +94,22 @@ func (c *Case) testAccepted(t *testing.T) []byte {
 	if again, _, err := c.flatten(c.Image(), flatten.Options{Jobs: 1}); err != nil || !bytes.Equal(again, out) {
 		t.Errorf("not the same bytes with one job: %d and %d bytes, %v", len(out), len(again), err)
 	}
+	if encoded, _, err := c.flatten(c.Image(), flatten.Options{Level: 1}); err != nil || !bytes.Equal(gunzip(t, encoded), gunzip(t, out)) {
+		t.Errorf("spliced and encoded outputs hold different tars, %v", err)
+	}
 	if result.Entries != len(c.Want) {
 		t.Errorf("the result tells of %d entries, the tree has %d", result.Entries, len(c.Want))
 	}
 	return out
+}
+
+func gunzip(t *testing.T, out []byte) []byte {
+	t.Helper()
+	tar, err := tartest.Gunzip(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tar
 }
 
 func (c *Case) testStrict(t *testing.T) {

@@ -44,6 +44,9 @@ func TestKernelAgrees(t *testing.T) {
 		if again := run(t, img, flatten.Options{Jobs: 1}); !bytes.Equal(file, again) {
 			t.Error("other bytes with one job than with two")
 		}
+		if encoded := run(t, img, flatten.Options{Level: 1}); !bytes.Equal(gunzip(t, file), gunzip(t, encoded)) {
+			t.Error("spliced and encoded outputs hold different tars")
+		}
 		if gnuTar && seed%10 == 0 {
 			compareUnpacked(t, dir, file, want)
 		}
