@@ -33,7 +33,13 @@ type File struct {
 	f    *os.File
 	dir  string
 	done bool
+
+	size    int64 // bytes written
+	started int64 // bytes that the system was told to write to disk
 }
+
+// writeback is after how many bytes the system is told to write them to disk.
+const writeback = 16 << 20
 
 // Create begins a file in dir, which must exist, and removes what writers that
 // died left there.
@@ -91,6 +97,10 @@ func (f *File) Write(p []byte) (int, error) {
 	n, err := f.f.Write(p)
 	if err != nil {
 		err = fmt.Errorf("writing to %s: %w", f.dir, reason(err))
+	}
+	if f.size += int64(n); f.size-f.started >= writeback {
+		startWriteback(f.f, f.started, f.size-f.started)
+		f.started = f.size
 	}
 	return n, err
 }
