@@ -43,7 +43,7 @@
 //     [Reader.Trailing] reports it. To accept or reject that is up to the caller.
 //   - A set of code lengths must make a complete prefix code, but there may be
 //     no code words or a single one, of one bit; a code for literals and lengths
-//     must have a word for the end of the block. That is what zlib demands, too.
+//     must have a word for the end of the block.
 //   - Everything else that RFC 1951 does not allow is an error: block type 3,
 //     more than 286 literal and length or 30 distance codes, lengths repeated
 //     past the last code or before the first, code words without a meaning,
