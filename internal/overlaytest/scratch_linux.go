@@ -109,7 +109,11 @@ const overlayOptions = "index=off,redirect_dir=off,metacopy=off"
 // mountUpper mounts an overlay that is written to, lowest directory first.
 func mountUpper(lower []string, upper, work, at string) error {
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,%s", lowerdir(lower), upper, work, overlayOptions)
-	if err := unix.Mount("overlay", at, "overlay", 0, options); err != nil {
+	err := unix.Mount("overlay", at, "overlay", 0, options+",volatile") // no waiting for the disk; since Linux 5.10
+	if errors.Is(err, unix.EINVAL) {
+		err = unix.Mount("overlay", at, "overlay", 0, options)
+	}
+	if err != nil {
 		return fmt.Errorf("mounting overlayfs: %w", err)
 	}
 	return nil
