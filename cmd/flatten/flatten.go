@@ -78,7 +78,7 @@ func flattenImage(ctx context.Context, img *image.Image, opts flatten.Options, m
 	bars.close()
 	if err != nil {
 		if errors.Is(err, syscall.EPIPE) && opts.Output != nil {
-			err = image.WithHint(fmt.Errorf("writing to standard output: %w", err), "the reader of the pipe ended first")
+			err = image.WithHint(fmt.Errorf("writing to standard output: %w", syscall.EPIPE), "the reader of the pipe ended first")
 		}
 		return nil, err
 	}

@@ -26,6 +26,8 @@ func main() {
 	// Tables of contents live as long as the process: collecting earlier costs
 	// little and keeps an image of a million entries in half the memory.
 	debug.SetGCPercent(50)
+	// A pipe whose reader is gone is an error like any other.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, process{
 		args: os.Args[1:], getenv: os.Getenv,

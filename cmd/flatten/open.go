@@ -37,6 +37,9 @@ func openImage(c *cli.Context, p process, u *ui, text string) (*image.Image, err
 	}
 	img, err := source.Open(c.Context, ref, opts)
 	if err != nil {
+		if _, statErr := os.Lstat(text); statErr == nil && ref.Kind == reference.Registry {
+			err = image.WithHint(err, "%s is here, too: ./%s means what is here", text, text)
+		}
 		return nil, err
 	}
 	id := img.Digest

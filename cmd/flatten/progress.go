@@ -89,7 +89,9 @@ func (b *bars) report(e flatten.Event) {
 		bar = b.pool.AddBar(e.Total,
 			mpb.PrependDecorators(decor.Name(label, decor.WCSyncSpaceR)),
 			mpb.AppendDecorators(
-				decor.Counters(decor.SizeB1000(0), "% .1f / % .1f", decor.WCSyncSpace),
+				decor.Any(func(s decor.Statistics) string {
+					return formatBytes(s.Current) + " / " + formatBytes(s.Total)
+				}, decor.WCSyncSpace),
 				decor.AverageSpeed(decor.SizeB1000(0), "% .1f", decor.WCSyncSpace),
 			))
 		b.bar[key] = bar

@@ -9,7 +9,6 @@ package source
 import (
 	"context"
 	"io"
-	"os"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -44,11 +43,7 @@ func Open(ctx context.Context, ref reference.Reference, o Options) (*image.Image
 	case reference.Registry:
 		r := o.Registry
 		r.Platform, r.TmpDir = o.Platform, o.TmpDir
-		img, err := registry.Open(ctx, ref.Image(), r)
-		if err != nil && isFile(ref.Name) {
-			err = image.WithHint(err, "there is a file of that name here: ./%s means the file", ref.Name)
-		}
-		return img, err
+		return registry.Open(ctx, ref.Image(), r)
 	case reference.OCI:
 		return layout.OpenDir(ctx, ref.Path, layout.Options{
 			Source: "oci:" + ref.Path, Tag: ref.Tag, Digest: ref.Digest, Platform: o.Platform,
@@ -64,11 +59,4 @@ func Open(ctx context.Context, ref reference.Reference, o Options) (*image.Image
 		return archive.OpenStream(ctx, o.Stdin, a)
 	}
 	return archive.Open(ctx, ref.Path, a)
-}
-
-// isFile reports whether a name that was taken for a registry's is that of
-// something here, too.
-func isFile(name string) bool {
-	_, err := os.Lstat(name)
-	return err == nil
 }
