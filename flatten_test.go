@@ -108,7 +108,7 @@ func TestGoldenDigests(t *testing.T) {
 }
 
 const (
-	goldenDefault   = "ac8ac0af5010d4a6"
+	goldenDefault   = "9e5ef864c6b5561b"
 	goldenCanonical = "7f34ab106bdd374b"
 	goldenLevel6    = "07da29de07c0023a"
 	goldenTar       = "fa1352920c9fa1f6"

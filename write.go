@@ -12,6 +12,7 @@ import (
 	"io"
 
 	godigest "github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-81b0d42e/flatten/pkg/digest"
 	"github.com/seed-81b0d42e/flatten/pkg/plan"
@@ -74,21 +75,31 @@ func (m *Merged) encode(ctx context.Context, w io.Writer, p *plan.Plan, opts Opt
 	if whole {
 		o.TarHash = tar.hash
 	}
-	stats, err := splice.Gzip(ctx, w, p, layers, o)
-	if err != nil {
-		return err
-	}
-	r.Encoder, r.Copied, r.Encoded = o.Encoder(), stats.Copied, stats.Encoded
+	group, ctx := errgroup.WithContext(ctx)
 	if opts.TarDigest && !whole {
-		if err := splice.Tar(ctx, tar, p, layers); err != nil {
-			return err
-		}
+		group.Go(func() error { return m.hashTar(ctx, tar, p) })
 		whole = true
+	}
+	group.Go(func() error {
+		stats, err := splice.Gzip(ctx, w, p, layers, o)
+		r.Encoder, r.Copied, r.Encoded = o.Encoder(), stats.Copied, stats.Encoded
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	if whole {
 		r.TarDigest = tar.digest()
 	}
 	return nil
+}
+
+// hashTar writes the tar stream a second time, decompressed, to be hashed: the
+// digest of a spliced output's tar cannot be had for less.
+func (m *Merged) hashTar(ctx context.Context, w io.Writer, p *plan.Plan) error {
+	layers, done := m.sources()
+	defer done()
+	return splice.Tar(ctx, w, p, layers)
 }
 
 func (m *Merged) layers() []ResultLayer {
