@@ -150,7 +150,7 @@ func TestDeflate(t *testing.T) {
 	for _, v := range deflateVectors {
 		t.Run(v.name, func(t *testing.T) {
 			s := bitgen.Must(v.stream)
-			out, err, r := verify(t, s.Bytes, inflate.Options{Raw: true, Every: 1})
+			out, r, err := verify(t, s.Bytes, inflate.Options{Raw: true, Every: 1})
 			if string(out) != v.out {
 				t.Errorf("output %q, want %q", out, v.out)
 			}
@@ -213,7 +213,7 @@ func TestDeflateTruncated(t *testing.T) {
 		}
 		s := bitgen.Must(v.stream)
 		for n := range s.Bytes {
-			out, err, _ := verify(t, s.Bytes[:n], inflate.Options{Raw: true})
+			out, _, err := verify(t, s.Bytes[:n], inflate.Options{Raw: true})
 			checkTruncated(t, fmt.Sprintf("%s, %d bytes", v.name, n), err, n)
 			if !strings.HasPrefix(v.out, string(out)) {
 				t.Errorf("%s, %d bytes: output %q", v.name, n, out)

@@ -30,7 +30,7 @@ func FuzzDeflate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		src := bytes.NewReader(data)
 		want, wantErr := io.ReadAll(flate.NewReader(src))
-		got, err, r := verify(t, data, inflate.Options{Raw: true, Every: 300})
+		got, r, err := verify(t, data, inflate.Options{Raw: true, Every: 300})
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("%d bytes, %v; want %d, %v", len(got), err, len(want), wantErr)
 		}
@@ -111,7 +111,7 @@ func FuzzGzip(f *testing.F) {
 		if wantErr == nil {
 			want, wantErr = io.ReadAll(ref)
 		}
-		got, err, r := verify(t, data, inflate.Options{Every: 100})
+		got, r, err := verify(t, data, inflate.Options{Every: 100})
 		_, trailing := r.Trailing()
 		var corrupt *inflate.CorruptError
 		switch {
@@ -164,14 +164,14 @@ func FuzzEncoded(f *testing.F) {
 			write(t, w, data)
 			stream = buf.Bytes()
 		}
-		out, err, r := verify(t, stream, inflate.Options{Raw: true, Every: int64(n)})
+		out, r, err := verify(t, stream, inflate.Options{Raw: true, Every: int64(n)})
 		if err != nil || !bytes.Equal(out, data) || r.InputOffset() != int64(len(stream)) {
 			t.Fatalf("%d bytes, %v; want %d", len(out), err, len(data))
 		}
 		if cut < 0 || cut >= len(stream) {
 			return
 		}
-		out, err, _ = verify(t, stream[:cut], inflate.Options{Raw: true, Every: int64(n)})
+		out, _, err = verify(t, stream[:cut], inflate.Options{Raw: true, Every: int64(n)})
 		checkTruncated(t, "cut", err, cut)
 		if !bytes.HasPrefix(data, out) {
 			t.Fatalf("cut at %d: wrong output", cut)

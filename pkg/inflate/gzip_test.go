@@ -76,7 +76,7 @@ func TestGzip(t *testing.T) {
 	for _, v := range gzipVectors {
 		t.Run(v.name, func(t *testing.T) {
 			s := bitgen.Must(v.stream)
-			out, err, r := verify(t, s.Bytes, inflate.Options{Every: 1})
+			out, r, err := verify(t, s.Bytes, inflate.Options{Every: 1})
 			if string(out) != v.out {
 				t.Errorf("output %q, want %q", out, v.out)
 			}
@@ -111,11 +111,11 @@ func TestGzipTruncated(t *testing.T) {
 			continue
 		}
 		s := bitgen.Must(v.stream)
-		_, _, r := verify(t, s.Bytes, inflate.Options{})
+		_, r, _ := verify(t, s.Bytes, inflate.Options{})
 		whole := r.Members()
 		for n := range s.Bytes {
 			what := fmt.Sprintf("%s, %d bytes", v.name, n)
-			_, err, r := verify(t, s.Bytes[:n], inflate.Options{})
+			_, r, err := verify(t, s.Bytes[:n], inflate.Options{})
 			if _, ok := r.Trailing(); ok { // the second byte of a magic number is cut off
 				n--
 			}
@@ -182,7 +182,7 @@ func TestGzipHeaders(t *testing.T) {
 	w.Reset(&buf)
 	w.Header = ref.Header
 	write(t, w, []byte("data"))
-	_, err, r := verify(t, buf.Bytes(), inflate.Options{})
+	_, r, err := verify(t, buf.Bytes(), inflate.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func TestKinds(t *testing.T) {
 	data = append(data, tarOf(1<<20, goroot("src/net"))...)
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
-			out, err, r := verify(t, kind.make(t, data), inflate.Options{Every: 200_000})
+			out, r, err := verify(t, kind.make(t, data), inflate.Options{Every: 200_000})
 			if err != nil || !bytes.Equal(out, data) {
 				t.Fatalf("%d bytes, %v; want %d", len(out), err, len(data))
 			}
@@ -72,7 +72,7 @@ func TestDistances(t *testing.T) {
 		}
 	}
 	text.WriteString("0000000")
-	out, err, r := verify(t, bitgen.Must(text.String()).Bytes, inflate.Options{Raw: true})
+	out, r, err := verify(t, bitgen.Must(text.String()).Bytes, inflate.Options{Raw: true})
 	if err != nil || !bytes.Equal(out, want) {
 		t.Fatalf("%d bytes, %v; want %d", len(out), err, len(want))
 	}
@@ -155,12 +155,12 @@ func TestTruncated(t *testing.T) {
 		zw.Flush()
 	}
 	zw.Close()
-	whole, err, _ := verify(t, stream.Bytes(), inflate.Options{Raw: true})
+	whole, _, err := verify(t, stream.Bytes(), inflate.Options{Raw: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := range stream.Len() {
-		out, err, _ := verify(t, stream.Bytes()[:n], inflate.Options{Raw: true})
+		out, _, err := verify(t, stream.Bytes()[:n], inflate.Options{Raw: true})
 		checkTruncated(t, fmt.Sprintf("%d bytes", n), err, n)
 		if !bytes.HasPrefix(whole, out) {
 			t.Errorf("%d bytes: wrong output", n)

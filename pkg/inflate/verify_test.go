@@ -69,7 +69,7 @@ var decoder inflate.Reader
 // verify decodes stream through all readers and checks what is reported about
 // it against what was decoded. It returns the output and the error, which are
 // the same for all readers, and the Reader, which the next call uses again.
-func verify(t testing.TB, stream []byte, opts inflate.Options) ([]byte, error, *inflate.Reader) {
+func verify(t testing.TB, stream []byte, opts inflate.Options) ([]byte, *inflate.Reader, error) {
 	t.Helper()
 	var out []byte
 	var err error
@@ -88,7 +88,7 @@ func verify(t testing.TB, stream []byte, opts inflate.Options) ([]byte, error, *
 				how.name, len(got), gotErr, readers[0].name, len(out), err)
 		}
 	}
-	return out, err, r
+	return out, r, err
 }
 
 func sameError(a, b error) bool {

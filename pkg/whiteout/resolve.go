@@ -62,7 +62,6 @@ type walker struct {
 	mark   flags
 	hops   int
 	steps  int
-	linked bool // the rest of the path comes from a link
 }
 
 // next takes the next component off todo, empty at the end.
