@@ -96,10 +96,13 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if err := b.prepare(ctx, rows); err != nil {
 		return err
 	}
-	if err := b.runAll(ctx, rows, o); err != nil {
+	err = b.runAll(ctx, rows, o)
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "bench: interrupted; the table has what there is")
+	} else if err != nil {
 		return err
 	}
-	return b.report(ctx, stdout, rows, o)
+	return errors.Join(err, b.report(context.WithoutCancel(ctx), stdout, rows, o))
 }
 
 // programs puts flatten and crane into a folder that the rows have on their path.
@@ -230,6 +233,9 @@ func (b *bench) runAll(ctx context.Context, rows []*row, o options) error {
 				continue
 			}
 			s, err := b.runOnce(ctx, r)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if err != nil {
 				return err
 			}

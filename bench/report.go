@@ -74,7 +74,7 @@ func (b *bench) writeFacts(ctx context.Context, w io.Writer, rows []*row, o opti
 		megabytes(b.image.size()), b.image.manifest.Layers[0].MediaType, b.image.descriptor.Digest)
 	fmt.Fprintf(w, "machine: %s\n", machine())
 	fmt.Fprintf(w, "versions: %s\n", strings.Join(b.versions(ctx, rows), "; "))
-	fmt.Fprintf(w, "medians of %d runs in turn after one to warm up; all with a warm page cache; "+
+	fmt.Fprintf(w, "medians of %d runs, or as many as there were, in turn after one to warm up; all with a warm page cache; "+
 		"peak is the largest process; ratios are how much less than the first row\n", o.runs)
 }
 
