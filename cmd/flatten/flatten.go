@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"syscall"
 	"time"
 
@@ -38,6 +40,8 @@ func flattenAction(c *cli.Context, p process, u *ui) error {
 			return image.WithHint(usagef("-o -: standard output is a terminal"), "pipe it: flatten -o - %s | tar -t", text)
 		}
 		opts.Output = p.stdout
+	} else if err := checkFolder(opts.Dir); err != nil {
+		return err
 	}
 	img, err := openImage(c, p, u, text)
 	if err != nil {
@@ -57,6 +61,20 @@ func flattenAction(c *cli.Context, p process, u *ui) error {
 	}
 	_, err = fmt.Fprintln(p.stdout, result.Path)
 	return err
+}
+
+// checkFolder fails before anything is fetched for a folder that cannot take it.
+func checkFolder(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return image.WithHint(fmt.Errorf("-o %s: no such folder", dir), "mkdir -p %s", dir)
+	case err != nil:
+		return fmt.Errorf("-o %s: %w", dir, errors.Unwrap(err))
+	case !info.IsDir():
+		return image.WithHint(fmt.Errorf("-o %s: not a folder", dir), "the file gets its name from its content; -o - streams to standard output")
+	}
+	return nil
 }
 
 // argument is the one argument that is not a flag.
