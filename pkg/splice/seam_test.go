@@ -246,7 +246,7 @@ func TestBothSides(t *testing.T) {
 			}
 			d.last().stored(len(d.tar) - d.at)
 			s := scanned(t, Plain(d.tar).As(d.finish()))
-			for _, at := range []int{-5999, -1, 0, 250} {
+			for _, at := range []int{-1, 0, 250} {
 				at := middle + at
 				p := cut(from(0, preamble, at), zeros(9), from(0, at, end), from(0, preamble, at-1), from(0, at+700, end))
 				if at == middle {
@@ -263,8 +263,8 @@ func TestBothSides(t *testing.T) {
 func TestWholeWay(t *testing.T) {
 	j := newJudges(t)
 	base := Layer(File("a", noise7(2, 9000)), File("b", noise7(3, 3000)), File("c", noise7(4, 14_000)))
-	for _, kinds := range [][]inflate.Type{{stored}, {fixed}, {dynamic}, {stored, fixed}, {dynamic, stored}, {fixed, dynamic, stored}} {
-		for _, size := range []int{1, 700, 4096, 10_000, 65_535} {
+	for _, kinds := range [][]inflate.Type{{stored}, {fixed}, {dynamic}, {fixed, dynamic, stored}} {
+		for _, size := range []int{1, 700, 5000, 65_535} {
 			for _, every := range []int{0, 3} {
 				if size == 1 && every > 0 {
 					continue
