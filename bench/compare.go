@@ -51,15 +51,18 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.changed, "changed", "", "tag in DIR of an image that differs in a small layer")
 	flags.StringVar(&o.flatten, "flatten", "", "the flatten to measure (default: built from ./cmd/flatten)")
 	flags.StringVar(&o.tmp, "tmp", "", "folder to work in (default: the system's)")
-	flags.IntVar(&o.runs, "runs", 5, "runs of each row, after one to warm up")
+	flags.IntVar(&o.runs, "runs", 5, "runs of each row, after one to warm up; with 0 that one counts")
 	flags.BoolVar(&o.verify, "verify", true, "read the outputs back and compare them")
 	flags.BoolVar(&o.markdown, "markdown", false, "print Markdown")
 	rows := flags.String("rows", "", "regular expression of the rows to run (default: all)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if flags.NArg() > 0 || o.runs < 1 {
-		return o, fmt.Errorf("usage: bench [flags], with at least one run; %q is too much", flags.Args())
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("%q is neither a verb nor a flag", flags.Arg(0))
+	}
+	if o.runs < 0 {
+		return o, fmt.Errorf("-runs %d: it is a number from 0", o.runs)
 	}
 	var err error
 	o.rows, err = regexp.Compile(*rows)
@@ -218,7 +221,7 @@ func (b *bench) runAll(ctx context.Context, rows []*row, o options) error {
 	}
 	var judge *contents
 	for _, r := range judgeFirst(runnable) {
-		err := b.warmUp(ctx, r, &judge, o.verify)
+		err := b.warmUp(ctx, r, &judge, o)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -265,13 +268,16 @@ func judgeFirst(rows []*row) []*row {
 
 // warmUp runs a row once and compares what it wrote with the judge. The first
 // row becomes the judge.
-func (b *bench) warmUp(ctx context.Context, r *row, judge **contents, verify bool) error {
+func (b *bench) warmUp(ctx context.Context, r *row, judge **contents, o options) error {
 	s, err := b.runOnce(ctx, r)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(b.stderr, "warm-up %-40s %s\n", r.name, s)
-	if !verify {
+	if o.runs == 0 {
+		r.samples = append(r.samples, s)
+	}
+	if !o.verify {
 		return nil
 	}
 	file, err := b.output()

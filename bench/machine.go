@@ -83,6 +83,7 @@ func (b *bench) version(ctx context.Context, program string, args []string) stri
 		return "unknown"
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	line, _, _ = strings.Cut(line, " (lib") // and what it was built with
 	for _, prefix := range []string{program, filepath.Base(program) + " version", "version"} {
 		line = strings.TrimSpace(strings.TrimPrefix(line, prefix))
 	}
