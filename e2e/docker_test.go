@@ -55,10 +55,10 @@ func TestDocker(t *testing.T) {
 
 // TestDockerBuildKit does the main part again with the other builder.
 func TestDockerBuildKit(t *testing.T) {
-	d := newDocker(t)
-	if err := exec.Command("docker", "buildx", "version").Run(); err != nil {
+	if exec.Command("docker", "buildx", "version").Run() != nil {
 		t.Skip("needs docker buildx")
 	}
+	d := newDocker(t)
 	image := d.build(t, "DOCKER_BUILDKIT=1")
 	s := d.save(t, image)
 	compareExport(t, d.export(t, d.create(t, image), image), treeOf(t, flatten(t, "docker-archive:"+s.docker)))
