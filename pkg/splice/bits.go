@@ -90,10 +90,6 @@ func (b *bitWriter) bytes(p []byte) {
 	}
 }
 
-// step is how many bits copyBits moves at once: 7 bytes, so that neither the
-// source's nor the output's place within a byte changes from step to step.
-const step = 56
-
 // copyBits writes the n bits of src from bit from.
 func (b *bitWriter) copyBits(src []byte, from, n int64) {
 	for n > 0 {
@@ -111,28 +107,53 @@ func (b *bitWriter) copyBits(src []byte, from, n int64) {
 	}
 }
 
-// copyFast moves as many steps as src and the buffer have room for and returns
-// the number of bits moved.
+// copyFast copies bits of src from bit shift of its first byte on, as many as it
+// can at once, and returns how many: first those that fill the output's byte,
+// then whole words, so that each store is aligned with the output.
 func (b *bitWriter) copyFast(src []byte, shift uint, n int64) int64 {
-	if shift == 0 && b.n == 0 && n >= 8 {
+	if n < 64 || len(src) < 16 {
+		return 0
+	}
+	if b.n != 0 {
+		take := 8 - b.n
+		v := (uint64(src[0]) | uint64(src[1])<<8) >> shift
+		b.bits(v&(1<<take-1), take)
+		return int64(take)
+	}
+	if shift == 0 {
 		whole := min(n/8, int64(cap(b.buf)-len(b.buf)))
 		b.buf = append(b.buf, src[:whole]...)
 		return whole * 8
 	}
 	out := b.buf[len(b.buf):cap(b.buf)]
-	steps := min(int(n/step), (len(src)-8)/7, (len(out)-8)/7)
-	if steps <= 0 {
+	words := min(int(n/64), (len(src)-1)/8, len(out)/8)
+	if words <= 0 {
 		return 0
 	}
-	acc, at := b.acc, b.n
-	in, dst := src[:7*steps+8], out[:7*steps+8]
-	for i := 0; i < 7*steps; i += 7 {
-		v := binary.LittleEndian.Uint64(in[i:]) >> (shift & 7) & (1<<step - 1)
-		acc |= v << (at & 7)
-		binary.LittleEndian.PutUint64(dst[i:], acc)
-		acc >>= step
+	shiftWords(out[:8*words], src[:8*words+1], shift)
+	b.buf = b.buf[:len(b.buf)+8*words]
+	return int64(words) * 64
+}
+
+// shiftWords sets dst to the bits of src from bit shift on, 1 to 7. src has one
+// byte more than dst, both whole words. Slices that advance leave no bounds check
+// in the loop.
+func shiftWords(dst, src []byte, shift uint) {
+	right, left := shift&7, (64-shift)&63
+	for len(src) > 32 && len(dst) >= 32 {
+		v0 := binary.LittleEndian.Uint64(src[0:8])
+		v1 := binary.LittleEndian.Uint64(src[8:16])
+		v2 := binary.LittleEndian.Uint64(src[16:24])
+		v3 := binary.LittleEndian.Uint64(src[24:32])
+		v4 := uint64(src[32])
+		binary.LittleEndian.PutUint64(dst[0:8], v0>>right|v1<<left)
+		binary.LittleEndian.PutUint64(dst[8:16], v1>>right|v2<<left)
+		binary.LittleEndian.PutUint64(dst[16:24], v2>>right|v3<<left)
+		binary.LittleEndian.PutUint64(dst[24:32], v3>>right|v4<<left)
+		src, dst = src[32:], dst[32:]
 	}
-	b.acc = acc
-	b.buf = b.buf[:len(b.buf)+7*steps]
-	return int64(steps) * step
+	for len(src) > 8 && len(dst) >= 8 {
+		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)>>right|uint64(src[8])<<left)
+		src, dst = src[8:], dst[8:]
+	}
 }

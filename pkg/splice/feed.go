@@ -86,11 +86,13 @@ func (f *feeder) run(ctx context.Context) error {
 func (f *feeder) sum(ctx context.Context, i int) error {
 	p := &f.pieces[i]
 	f.extent, f.skip = int(p.Extent), p.Skip
-	f.buf = f.buf[:0:0]
-	if err := f.gather(ctx, p.Length); err != nil {
+	crc := crc32.NewIEEE()
+	f.read.w.Writer = crc
+	defer func() { f.read.w.Writer = gather{f} }()
+	if err := f.pass(ctx, p.Length); err != nil {
 		return err
 	}
-	return f.send(ctx, item{piece: i, crc: crc32.ChecksumIEEE(f.buf)})
+	return f.send(ctx, item{piece: i, crc: crc.Sum32()})
 }
 
 func (f *feeder) send(ctx context.Context, it item) error {
@@ -113,7 +115,7 @@ func (f *feeder) encode(ctx context.Context, p *Piece) error {
 		window := f.buf[max(0, len(f.buf)-windowSize):]
 		f.buf = append(make([]byte, 0, len(window)+int(n)), window...)
 		f.window = len(window)
-		if err := f.gather(ctx, n); err != nil {
+		if err := f.pass(ctx, n); err != nil {
 			return err
 		}
 		if err := f.compress(ctx); err != nil {
@@ -123,8 +125,9 @@ func (f *feeder) encode(ctx context.Context, p *Piece) error {
 	return nil
 }
 
-// gather reads the next n bytes of the output into the current chunk.
-func (f *feeder) gather(ctx context.Context, n int64) error {
+// pass reads the next n bytes of the output: into the current chunk, unless the
+// reader was given another writer.
+func (f *feeder) pass(ctx context.Context, n int64) error {
 	for n > 0 {
 		length := f.read.plan.Extents[f.extent].Length
 		part := min(n, length-f.skip)

@@ -15,6 +15,10 @@ import (
 // be copied: fewer are cheaper to encode with what is around them.
 const minRun = 4 << 10
 
+// maxWords bounds the code words of a block that is split, since they are held in
+// memory. Encoders end a block long before.
+const maxWords = 1 << 20
+
 // Piece is a run of output bytes that is either copied as compressed blocks, or
 // as a part of one, or encoded.
 type Piece struct {
@@ -155,7 +159,7 @@ func (c *cutter) extent(i int, e plan.Extent, blocks []inflate.Block) error {
 // part appends the part of a block that can be copied, if there is a large one.
 func (c *cutter) part(i int, e plan.Extent, n int32, b *inflate.Block) error {
 	from, to := max(e.Offset, b.Offset), min(e.Offset+e.Length, b.Offset+b.Length)
-	if to-from < minRun || c.split == nil {
+	if to-from < minRun || c.split == nil || min(b.Length, b.End-b.Start) > maxWords {
 		return nil
 	}
 	part, err := c.split.Split(e.Layer, n, e.Offset, to)
