@@ -74,12 +74,12 @@ func (b *bench) writeFacts(ctx context.Context, w io.Writer, rows []*row, o opti
 		megabytes(b.image.size()), b.image.manifest.Layers[0].MediaType, b.image.descriptor.Digest)
 	fmt.Fprintf(w, "machine: %s\n", machine())
 	fmt.Fprintf(w, "versions: %s\n", strings.Join(b.versions(ctx, rows), "; "))
-	how := fmt.Sprintf("medians of %d runs, or as many as there were, in turn after one to warm up", o.runs)
+	how := fmt.Sprintf("medians of %d runs, or as many as there were, in turn after one to warm up; "+
+		"all with a warm page cache", o.runs)
 	if o.runs == 0 {
 		how = "one run each, nothing warmed up"
 	}
-	fmt.Fprintf(w, "%s; all with a warm page cache; peak is the largest process; "+
-		"ratios are how much less than the first row\n", how)
+	fmt.Fprintf(w, "%s; peak is the largest process; ratios are how much less than the first row\n", how)
 }
 
 // table has a line of cells for each row that ran, the first being the heads.
