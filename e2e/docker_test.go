@@ -95,8 +95,12 @@ func (d *docker) build(t *testing.T, builder string) string {
 	t.Helper()
 	dir := buildContext(t)
 	idFile := filepath.Join(t.TempDir(), "id")
+	runID := fmt.Sprintf("%x", rand.Uint64())
+	t.Cleanup(func() { // the stages that the image does not build on
+		_ = exec.Command("docker", "image", "prune", "-f", "--filter", "label=flatten-e2e="+runID).Run()
+	})
 	cmd := exec.CommandContext(t.Context(), "docker", "build", "-q", "--network", "host", "--force-rm", "--no-cache",
-		"--build-arg", "BASE="+d.base, "--iidfile", idFile, "-t", fmt.Sprintf("flatten-e2e:%x", rand.Uint64()), dir)
+		"--build-arg", "BASE="+d.base, "--build-arg", "RUN_ID="+runID, "--iidfile", idFile, "-t", "flatten-e2e:"+runID, dir)
 	cmd.Env = append(os.Environ(), builder)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -30,9 +30,10 @@
 //     there is none (rules 79, 80 and 82). An engine would leave the time of
 //     unpacking in it.
 //   - A time before the epoch is the epoch (rule 115).
-//   - A directory that its own layer also whites out is opaque, where unpacking
-//     would forget the whiteout (rule 7). An opaque root ends the stack, where
-//     the kernel would ignore the mark (rule 16).
+//   - A marker counts for the whole layer, where unpacking would forget it when
+//     its place is taken later: a directory that its own layer also whites out
+//     is opaque (rules 7 and 36). An opaque root ends the stack, where the kernel
+//     would ignore the mark (rule 16).
 //   - The root directory is not compared (rule 83).
 //
 // Layers are mounted with index=off, as Docker does: what another name of a

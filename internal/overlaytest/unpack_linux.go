@@ -166,7 +166,8 @@ func (u *unpacker) apply(e *entry) error {
 	return u.meta(p, e)
 }
 
-// forget drops what is known of a path and what is below it.
+// forget drops what is known of a path and what is below it, but for markers:
+// they are about the layers below.
 func (u *unpacker) forget(p string) {
 	for q := range u.times {
 		if q == p || strings.HasPrefix(q, p+"/") {
@@ -176,11 +177,6 @@ func (u *unpacker) forget(p string) {
 	for q := range u.implied {
 		if q == p || strings.HasPrefix(q, p+"/") {
 			delete(u.implied, q)
-		}
-	}
-	for q := range u.opaque {
-		if q == p || strings.HasPrefix(q, p+"/") {
-			delete(u.opaque, q)
 		}
 	}
 }
@@ -220,6 +216,9 @@ func (u *unpacker) create(p string, e *entry) error {
 	case typeSymlink:
 		return os.Symlink(e.Linkname, at)
 	case typeChar:
+		if e.Devmajor == 0 && e.Devminor == 0 {
+			u.white[p] = true
+		}
 		return unix.Mknod(at, unix.S_IFCHR, int(unix.Mkdev(uint32(e.Devmajor), uint32(e.Devminor))))
 	case typeBlock:
 		return unix.Mknod(at, unix.S_IFBLK, int(unix.Mkdev(uint32(e.Devmajor), uint32(e.Devminor))))
@@ -292,23 +291,20 @@ func (u *unpacker) replaceXattrs(p string, e *entry) error {
 // finish settles what depends on the whole layer: directories that are implied,
 // opaque or both whited out and made, and times.
 func (u *unpacker) finish() error {
+	if err := u.restoreMarkers(); err != nil {
+		return err
+	}
 	t, err := ReadDir(u.dir)
 	if err != nil {
 		return err
 	}
-	for p := range u.white {
-		if t[p] != nil && t[p].Type == typeDir {
-			u.opaque[p] = true
-		}
-	}
 	for p := range u.opaque {
-		if p == "" || t[p] == nil || t[p].Type != typeDir {
-			continue
+		if p != "" && t[p] != nil && t[p].Type == typeDir {
+			t[p].Opaque = true
+			if err := unix.Lsetxattr(u.on(p), overlayPrefix+"opaque", []byte("y"), 0); err != nil {
+				return err
+			}
 		}
-		if err := unix.Lsetxattr(u.on(p), overlayPrefix+"opaque", []byte("y"), 0); err != nil {
-			return err
-		}
-		t[p].Opaque = true
 	}
 	for _, p := range t.names() {
 		if u.implied[p] != nil && t[p].Type == typeDir {
@@ -320,6 +316,31 @@ func (u *unpacker) finish() error {
 	for p, at := range u.times {
 		if err := setTime(unix.AT_FDCWD, u.on(p), at[0], at[1]); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// restoreMarkers makes every marker count, whatever became of its place since: a
+// directory that is also whited out is opaque, and what a replaced directory
+// hid is hidden again.
+func (u *unpacker) restoreMarkers() error {
+	for p := range u.white {
+		switch low := u.lower[p]; {
+		case u.kind(p) == unix.S_IFDIR:
+			u.opaque[p] = true
+		case u.kind(p) == 0 && low != nil && u.parents(p) == nil:
+			if err := unix.Mknod(u.on(p), unix.S_IFCHR, 0); err != nil {
+				return err
+			}
+		}
+	}
+	for p := range u.opaque {
+		low := u.lower[p]
+		if p != "" && u.kind(p) == 0 && low != nil && low.Type == typeDir && u.parents(p) == nil {
+			if err := u.makeImplied(p); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
