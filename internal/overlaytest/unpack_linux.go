@@ -326,17 +326,17 @@ func (u *unpacker) finish() error {
 // hid is hidden again.
 func (u *unpacker) restoreMarkers() error {
 	for p := range u.white {
-		switch low := u.lower[p]; {
+		switch {
 		case u.kind(p) == unix.S_IFDIR:
 			u.opaque[p] = true
-		case u.kind(p) == 0 && low != nil && u.parents(p) == nil:
+		case u.kind(p) == 0 && u.shows(p) != nil && u.parents(p) == nil:
 			if err := unix.Mknod(u.on(p), unix.S_IFCHR, 0); err != nil {
 				return err
 			}
 		}
 	}
 	for p := range u.opaque {
-		low := u.lower[p]
+		low := u.shows(p)
 		if p != "" && u.kind(p) == 0 && low != nil && low.Type == typeDir && u.parents(p) == nil {
 			if err := u.makeImplied(p); err != nil {
 				return err
@@ -344,6 +344,22 @@ func (u *unpacker) restoreMarkers() error {
 		}
 	}
 	return nil
+}
+
+// shows is the lower node at p, nil when it is below a directory that the layer
+// made opaque.
+func (u *unpacker) shows(p string) *Node {
+	for dir := path.Dir(p); ; dir = path.Dir(dir) {
+		if dir == "." {
+			dir = ""
+		}
+		if u.opaque[dir] {
+			return nil
+		}
+		if dir == "" {
+			return u.lower[p]
+		}
+	}
 }
 
 // imply gives an implied directory the metadata of the lower one that shows
