@@ -60,6 +60,9 @@ var whiteoutCases = []Case{
 	warns(10, "x-wh-dir-and-child-wh", tree(`e ""`),
 		lowerD,
 		layer(whiteout("d"), whiteout("d/old"))),
+	warns(7, "rule-10-dir-stays", tree(`d/`, `d/sub/ @0`, `e ""`),
+		lowerD,
+		layer(whiteout("d"), dir("d"), whiteout("d/sub/x"))).also(4),
 	warns(10, "x-child-wh-then-wh-dir", tree(`e ""`),
 		lowerD,
 		layer(whiteout("d/old"), whiteout("d"))),
@@ -159,6 +162,8 @@ var oddWhiteoutCases = []Case{
 	accepts(27, "wh-aufs-meta", tree(`a "1"`, `b "2"`),
 		layer(file("a", "1")),
 		layer(aufs(file("b", "2"))...)),
+	accepts(28, "rule-28-below-marker", tree(`a ""`),
+		layer(file("a", ""), file(".wh..wh..opq/b", "1"))),
 	accepts(28, "wh-aufs-plnk-link", tree(`a "1" 0640`, `b == a`),
 		layer(aufs(
 			file(".wh..wh.plnk/10.20", "1").Mode(0o640),

@@ -120,7 +120,8 @@ func (r *replay) dropIdleParents() {
 			if n.is(weak) {
 				top = id
 			}
-			if _, white := r.white[place{n.parent, n.name}]; white {
+			// One that the layer brings stays, and what is made in it (rule 7).
+			if _, white := r.white[place{n.parent, n.name}]; white && n.is(weak) {
 				gone = true
 			}
 		}

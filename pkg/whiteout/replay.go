@@ -159,7 +159,7 @@ func (r *replay) put(parent int32, base string, n node) (int32, error) {
 		return none, r.fail(0, "the layers have more than %d paths", r.opts.MaxPaths)
 	}
 	n.name, n.first = base, r.at
-	if parent == root && aufsMetadata(base) {
+	if parent == root && strings.HasPrefix(base, aufsPrefix) {
 		n.flags |= hidden
 	}
 	return r.add(parent, n), nil
