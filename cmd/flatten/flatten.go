@@ -37,7 +37,7 @@ func flattenAction(c *cli.Context, p process, u *ui) error {
 			return usagef("--json does not go with -o -: both are for standard output")
 		}
 		if isTerminal(p.stdout) {
-			return image.WithHint(usagef("-o -: standard output is a terminal"), "pipe it: flatten -o - %s | tar -t", text)
+			return image.WithHint(usagef("-o -: standard output is a terminal"), "pipe it: flatten -o - %s | tar -tz", text)
 		}
 		opts.Output = p.stdout
 	} else if err := checkFolder(opts.Dir); err != nil {

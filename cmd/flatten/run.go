@@ -90,7 +90,7 @@ const helpTemplate = `{{.Name}} - {{.Usage}}
 
   $ flatten alpine:3.20                       # from a registry
   3b0c…e1.tar.gz
-  $ flatten -o - oci:dir:app | tar -x -C root # or a layout, or an archive
+  $ flatten -o - oci:dir:app | tar -xz -C root # or a layout, or an archive
 
 USAGE
   flatten [flags] IMAGE
