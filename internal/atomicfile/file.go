@@ -7,9 +7,12 @@
 // A file is written beside its place under a temporary name, ".flatten-*.tmp",
 // and renamed. Its writer holds a lock on it for as long as it lives; [Create]
 // removes those of the same folder whose writer does not live any more, so that
-// not even kill -9 leaves rubbish for longer than until the next run. Where the
-// system has no such locks (Windows), an open file cannot be removed, which is
-// as good.
+// not even kill -9 leaves rubbish for longer than until the next run. On Windows
+// an open file cannot be removed, which is as good.
+//
+// What takes long to write is begun with [Resume] instead: its temporary name,
+// ".flatten-<key>.part", says what it will be, so that another run goes on where
+// a killed one ended. Such files stay until [RemovePart].
 package atomicfile
 
 import (
@@ -21,11 +24,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/seed-81b0d42e/flatten/internal/filelock"
+	"github.com/seed-81b0d42e/flatten/pkg/image"
 )
 
 const (
-	prefix = ".flatten-"
-	suffix = ".tmp"
+	prefix     = ".flatten-"
+	suffix     = ".tmp"
+	partSuffix = ".part"
 )
 
 // File is a file that has no name of its own yet.
@@ -69,6 +76,16 @@ func tempName() string {
 	return prefix + hex.EncodeToString(b[:]) + suffix
 }
 
+// lock marks f as being written, for as long as this process has it open. On a
+// file system without locks nobody removes what another may be writing either.
+func lock(f *os.File) error {
+	err := filelock.Try(f, filelock.Exclusive)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
 // still reports whether f is still there under its name.
 func still(f *os.File) bool {
 	a, err := f.Stat()
@@ -92,11 +109,12 @@ func reason(err error) error {
 	return err
 }
 
-// Write appends to the file.
+// Write appends to the file. Where there is no room the error is an
+// *image.SpaceError.
 func (f *File) Write(p []byte) (int, error) {
 	n, err := f.f.Write(p)
 	if err != nil {
-		err = fmt.Errorf("writing to %s: %w", f.dir, reason(err))
+		err = image.CheckSpace(fmt.Errorf("writing to %s: %w", f.dir, reason(err)), f.dir, f.size+int64(n), 0)
 	}
 	if f.size += int64(n); f.size-f.started >= writeback {
 		startWriteback(f.f, f.started, f.size-f.started)
@@ -111,7 +129,7 @@ func (f *File) Dir() string { return f.dir }
 // Sync has the file's bytes on disk when it returns.
 func (f *File) Sync() error {
 	if err := f.f.Sync(); err != nil {
-		return fmt.Errorf("syncing a file in %s: %w", f.dir, reason(err))
+		return image.CheckSpace(fmt.Errorf("syncing a file in %s: %w", f.dir, reason(err)), f.dir, f.size, f.size)
 	}
 	return nil
 }

@@ -5,13 +5,16 @@
 
 package atomicfile
 
-import "os"
+import (
+	"io/fs"
+	"os"
+)
 
-// lock does nothing: an open file cannot be removed here.
-func lock(*os.File) error { return nil }
+const nofollow = 0
 
-// removeAbandoned removes a temporary file unless a process has it open.
-func removeAbandoned(path string) { os.Remove(path) }
+// removeAbandoned removes a temporary file unless a process has it open, and
+// reports whether it did.
+func removeAbandoned(path string) bool { return os.Remove(path) == nil }
 
 // publish closes the file first: an open one cannot be renamed here.
 func publish(f *os.File, path string) error {
@@ -20,6 +23,9 @@ func publish(f *os.File, path string) error {
 	}
 	return os.Rename(f.Name(), path)
 }
+
+// chownLike does nothing: owners are not numbers here.
+func chownLike(*os.File, fs.FileInfo) {}
 
 // syncDir does nothing: a folder cannot be synced here.
 func syncDir(string) error { return nil }

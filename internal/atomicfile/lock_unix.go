@@ -7,34 +7,38 @@ package atomicfile
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-81b0d42e/flatten/internal/filelock"
 )
 
-// lock marks f as being written, for as long as this process has it open.
-func lock(f *os.File) error {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOSYS) {
-		return nil // a file system without locks: there, nobody sweeps either
-	}
-	return err
-}
+// nofollow keeps an open from following a symbolic link.
+const nofollow = unix.O_NOFOLLOW
 
-// removeAbandoned removes a temporary file that nobody holds a lock on.
-func removeAbandoned(path string) {
-	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
+// removeAbandoned removes a temporary file that nobody holds a lock on, and
+// reports whether it did.
+func removeAbandoned(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDWR|nofollow, 0)
 	if err != nil {
-		return
+		return false
 	}
 	defer f.Close()
-	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-		os.Remove(path)
-	}
+	return filelock.Try(f, filelock.Exclusive) == nil && still(f) && os.Remove(path) == nil
 }
 
 // publish renames an open file.
 func publish(f *os.File, path string) error { return os.Rename(f.Name(), path) }
+
+// chownLike gives f the owner and group of another file, if this process may.
+func chownLike(f *os.File, info fs.FileInfo) {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		_ = f.Chown(int(stat.Uid), int(stat.Gid))
+	}
+}
 
 // syncDir makes a rename in dir durable. Not every file system can.
 func syncDir(dir string) error {
