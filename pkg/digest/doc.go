@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The flatten authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package digest writes files that are named by the SHA-256 of their bytes.
+// Package digest writes files that are named by the SHA-256 of their bytes, and
+// hashes what is read to compare it with such a name.
 //
 // A file is written beside its place under a temporary name and hashed on the
 // way. Publishing syncs it, renames it to "<hex digest><suffix>" and syncs the

@@ -30,30 +30,31 @@ func Create(dir string) (*File, error) {
 	return &File{f: f, hash: sha256.New()}, nil
 }
 
-// Write appends to the file.
+// Write appends to the file. Where there is no room the error is an
+// *image.SpaceError.
 func (f *File) Write(p []byte) (int, error) {
-	hashed := f.hashBeside(p)
+	hashed := hashBeside(f.hash, p)
 	n, err := f.f.Write(p)
 	<-hashed
 	f.size += int64(n)
 	return n, err
 }
 
-// beside is from how many bytes on hashing and writing are worth doing at once.
+// beside is from how many bytes on hashing is worth a goroutine of its own.
 const beside = 64 << 10
 
-// hashBeside hashes p, a large one while the caller goes on. The result is
-// closed when it is through. After a write that failed the hash is of no use,
-// nor is it used.
-func (f *File) hashBeside(p []byte) <-chan struct{} {
+// hashBeside has h hash p, a large one while the caller goes on. The result is
+// closed when it is through; until then p must not change. After a write that
+// failed the hash is of no use, nor is it used.
+func hashBeside(h hash.Hash, p []byte) <-chan struct{} {
 	done := make(chan struct{})
 	if len(p) < beside {
-		f.hash.Write(p)
+		h.Write(p)
 		close(done)
 		return done
 	}
 	go func() {
-		f.hash.Write(p)
+		h.Write(p)
 		close(done)
 	}()
 	return done

@@ -145,3 +145,21 @@ func TestCreateFails(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestFromName(t *testing.T) {
+	const hex = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
+	for name, want := range map[string]string{
+		hex: "", hex + ".tar.gz": ".tar.gz", hex + ".": ".",
+	} {
+		if d, suffix, ok := digest.FromName(name); !ok || d.Encoded() != hex || suffix != want {
+			t.Errorf("%s: %s, %q, %v", name, d, suffix, ok)
+		}
+	}
+	for _, name := range []string{
+		"", ".", ".tar.gz", hex[1:], hex + "0.tar", "x" + hex[1:] + ".tar", strings.ToUpper(hex) + ".tar", "./" + hex, hex + "-1.tar",
+	} {
+		if d, _, ok := digest.FromName(name); ok {
+			t.Errorf("%q is %s", name, d)
+		}
+	}
+}
