@@ -209,7 +209,8 @@ func CheckPlatform(img *Image, opt Options) error {
 		err := Corruptf("the image is for %s: only linux images are flattened unless asked for (rule 127)", ShowPlatform(img.Platform))
 		return WithHint(err, "ask for it with --platform %s", ShowPlatform(img.Platform))
 	case !runs && asked:
-		return NotFoundf("no image for %s: there is %s (rule 160)", ShowPlatform(want), ShowPlatform(img.Platform))
+		err := NotFoundf("no image for %s: there is %s (rule 160)", ShowPlatform(want), ShowPlatform(img.Platform))
+		return WithHint(err, "choose it with --platform %s", ShowPlatform(img.Platform))
 	case !runs:
 		img.warn(160, "the image is for %s, not for %s", ShowPlatform(img.Platform), ShowPlatform(want))
 	}

@@ -28,10 +28,11 @@
 //     it is parsed. Digests are sha256 or sha512; a descriptor's size is at least
 //     0 and at most [MaxLayerSize]; embedded data must be what size and digest say
 //     (165).
-//   - A manifest or index larger than [MaxManifestSize], a configuration larger
-//     than [MaxConfigSize], more than [MaxDocuments] documents or indexes nested
-//     more than [MaxDepth] deep are refused before they are read (157), more than
-//     [MaxEntries] entries or [MaxHistory] steps of history before they take memory.
+//   - A manifest, index or configuration that is larger, and indexes that are
+//     nested deeper, than [Limits] say and more than [MaxDocuments] documents are
+//     refused before they are read (157), more than [MaxEntries] entries or
+//     [MaxHistory] steps of history before they take memory.
+//   - A document with a JSON key twice in one object is refused ([CheckKeys]).
 //   - A document that could be taken for a manifest and an index at once is
 //     refused, and so is one of another kind than its descriptor says. Docker's
 //     media types and OCI's name the same kinds. Schema 1 is refused (161).
@@ -48,11 +49,15 @@
 //     missing (153); encrypted layers are refused (147). Something among the layers
 //     that is not one is an error, unless leaving it out makes layers and diffIDs
 //     pair up (156).
-//   - History is not looked at (164). There may be any number of layers (166). A
-//     JSON key that occurs twice counts as encoding/json has it: the last one.
+//   - The history has no say in anything (164); Image.History pairs it with the
+//     layers for those who want to read it. There may be any number of layers
+//     (166).
 //
 // Errors and warnings repeat an image's own text on one line, without control
 // characters and in part only where it is long ([Quote], [ShowPlatform]).
+//
+// A [Root] is the document that a reference names, as it is stored; ReadContents
+// finds by the same rules what it is made of, for those who copy it.
 //
 // Nothing here reads layers: whoever reads a blob verifies it.
 package image

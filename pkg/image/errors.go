@@ -107,7 +107,7 @@ type Warning struct {
 func (w Warning) String() string {
 	s := w.Text
 	if w.Entry != "" {
-		s = fmt.Sprintf("entry %q: %s", w.Entry, s)
+		s = fmt.Sprintf("entry %s: %s", Quote(w.Entry), s)
 	}
 	if w.Layer >= 0 {
 		s = fmt.Sprintf("layer %d: %s", w.Layer+1, s)

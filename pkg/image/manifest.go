@@ -16,27 +16,29 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// The limits of what is read before a layer is.
+// The limits of what is read before a layer is: defaults of [Limits], and those
+// that are not for a caller to choose.
 const (
-	// MaxManifestSize is the largest manifest or index. Registries refuse to
-	// store larger ones.
+	// MaxManifestSize is the largest manifest or index, unless a caller chooses
+	// otherwise. Registries refuse to store larger ones.
 	MaxManifestSize = 4 << 20
 
-	// MaxConfigSize is the largest configuration: history and labels make some of
-	// them large.
+	// MaxConfigSize is the largest configuration, unless a caller chooses
+	// otherwise: history and labels make some of them large.
 	MaxConfigSize = 8 << 20
 
 	// MaxLayerSize is the largest layer that a descriptor may announce. As many as
 	// fit into a manifest still add up to an int64.
 	MaxLayerSize = 16 << 40
 
-	// MaxDepth is how many indexes may lie within each other.
+	// MaxDepth is how many indexes may lie within each other, unless a caller
+	// chooses otherwise.
 	MaxDepth = 8
 
 	// MaxEntries is how many entries an index and how many layers a manifest may
-	// have. More with digests do not fit into one; without this limit ones without
-	// would take much memory.
-	MaxEntries = MaxManifestSize / 64
+	// have, unless it is larger than MaxManifestSize. More with digests do not fit
+	// into one; without this limit ones without would take much memory.
+	MaxEntries = MaxManifestSize / minEntry
 
 	// MaxHistory is how many entries a configuration's history may have.
 	MaxHistory = 100_000
@@ -44,6 +46,8 @@ const (
 	// MaxDocuments is how many manifests, indexes and configurations are read to
 	// find one image.
 	MaxDocuments = 1000
+
+	minEntry = 64 // bytes that an entry with a digest takes at least
 )
 
 // Media types of Docker's that mean what the OCI's mean.
@@ -132,9 +136,13 @@ func classify(mediaType string, raw []byte) (kind, error) {
 	if err := json.Unmarshal(raw, &doc); err != nil {
 		return kindUnknown, jsonError("a manifest", err)
 	}
+	if err := CheckKeys(raw); err != nil {
+		return kindUnknown, err
+	}
+	most := max(MaxEntries, len(raw)/minEntry)
 	for _, list := range []count{doc.Manifests, doc.Layers} {
-		if list != nil && len(*list) > MaxEntries {
-			return kindUnknown, Corruptf("not a manifest: %d entries, over the limit of %d", len(*list), MaxEntries)
+		if list != nil && len(*list) > most {
+			return kindUnknown, Corruptf("not a manifest: %d entries, over the limit of %d", len(*list), most)
 		}
 	}
 	k, err := doc.kind()
@@ -214,9 +222,6 @@ func ParseIndex(mediaType string, raw []byte) (v1.Index, error) {
 }
 
 func expect(want kind, mediaType string, raw []byte) error {
-	if len(raw) > MaxManifestSize {
-		return Corruptf("%s of %d bytes, over the limit of %d", want, len(raw), MaxManifestSize)
-	}
 	got, err := classify(mediaType, raw)
 	if err == nil && got != want {
 		return Corruptf("%s where %s belongs", got, want)
@@ -227,14 +232,14 @@ func expect(want kind, mediaType string, raw []byte) error {
 // ParseConfig parses an image's configuration and checks what the layers depend
 // on: the type of rootfs and the diffIDs.
 func ParseConfig(raw []byte) (v1.Image, error) {
-	if len(raw) > MaxConfigSize {
-		return v1.Image{}, Corruptf("configuration of %d bytes, over the limit of %d", len(raw), MaxConfigSize)
-	}
 	var lists struct {
 		History count `json:"history"`
 	}
 	if err := json.Unmarshal(raw, &lists); err != nil {
 		return v1.Image{}, jsonError("an image configuration", err)
+	}
+	if err := CheckKeys(raw); err != nil {
+		return v1.Image{}, Corruptf("configuration: %w", err)
 	}
 	if h := lists.History; h != nil && len(*h) > MaxHistory {
 		return v1.Image{}, Corruptf("configuration: history of %d entries, over the limit of %d", len(*h), MaxHistory)

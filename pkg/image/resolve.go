@@ -20,6 +20,9 @@ type Options struct {
 	// Platform is what was asked for; nil means [DefaultPlatform], which is
 	// treated more kindly when the image is for another one.
 	Platform *v1.Platform
+
+	// Limits are those of documents.
+	Limits Limits
 }
 
 // platform returns the platform that is wanted and whether it was asked for.
@@ -45,14 +48,9 @@ type Fetch func(ctx context.Context, d v1.Descriptor) ([]byte, error)
 // opened yet. The descriptors are those of its layers, one for each, with the
 // URLs where a registry need not have a layer (148).
 func Resolve(ctx context.Context, root v1.Descriptor, raw []byte, opt Options, fetch Fetch) (*Image, []v1.Descriptor, error) {
-	r := &resolver{fetch: fetch, seen: map[digest.Digest]bool{}}
+	r := &resolver{fetch: fetch, seen: map[digest.Digest]bool{}, limits: opt.Limits}
 	r.want, r.asked = opt.platform()
-	if raw != nil && root.Digest == "" {
-		root.Digest = digest.FromBytes(raw)
-	}
-	if raw != nil && root.Size == 0 {
-		root.Size = int64(len(raw))
-	}
+	root = describe(root, raw)
 	if err := CheckDigest(root.Digest); err != nil {
 		return nil, nil, Corruptf("manifest: %w", err)
 	}
@@ -94,9 +92,10 @@ type document struct {
 
 // resolver is the state of one [Resolve].
 type resolver struct {
-	fetch Fetch
-	want  v1.Platform
-	asked bool
+	fetch  Fetch
+	limits Limits
+	want   v1.Platform
+	asked  bool
 
 	documents int                    // read so far
 	seen      map[digest.Digest]bool // entries that were read
@@ -104,13 +103,17 @@ type resolver struct {
 	skipped   error                  // why the first one was no image
 }
 
-// read returns a blob, verified: from the descriptor itself if it is there.
-func (r *resolver) read(ctx context.Context, what string, d v1.Descriptor, raw []byte, limit int64) ([]byte, error) {
-	if err := CheckDescriptor(d, limit); err != nil {
+// read returns a blob, verified: from the descriptor itself if it is there. most is
+// the value of the limit that bounds its size.
+func (r *resolver) read(ctx context.Context, what string, d v1.Descriptor, raw []byte, limit string, most int64) ([]byte, error) {
+	if d.Size > most && CheckDigest(d.Digest) == nil {
+		return nil, Corruptf("%s %s of %d bytes: %w (rule 165)", what, d.Digest, d.Size, Over(limit, most))
+	}
+	if err := CheckDescriptor(d, most); err != nil {
 		return nil, Corruptf("%s %w", what, err)
 	}
 	if r.documents++; r.documents > MaxDocuments {
-		return nil, Corruptf("%s %s: more than %d documents to find one image (rule 157)", what, d.Digest, MaxDocuments)
+		return nil, Corruptf("%s %s: more than %d documents to read for one image (rule 157)", what, d.Digest, MaxDocuments)
 	}
 	if raw == nil && len(d.Data) > 0 {
 		raw = d.Data
@@ -133,7 +136,7 @@ func (r *resolver) load(ctx context.Context, d v1.Descriptor, raw []byte) (*docu
 		// Its digest leaves its signatures out, so it would fail for that.
 		return nil, fmt.Errorf("manifest %s: %w", d.Digest, schema1Error())
 	}
-	raw, err := r.read(ctx, "manifest", d, raw, MaxManifestSize)
+	raw, err := r.read(ctx, "manifest", d, raw, "ManifestBytes", r.limits.WithDefaults().ManifestBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -156,15 +159,15 @@ func (r *resolver) config(ctx context.Context, doc *document) error {
 	if err != nil {
 		return Corruptf("manifest %s: %w", doc.Digest, err)
 	}
-	doc.config, err = r.read(ctx, "configuration", m.Config, nil, MaxConfigSize)
+	doc.config, err = r.read(ctx, "configuration", m.Config, nil, "ConfigBytes", r.limits.WithDefaults().ConfigBytes)
 	return err
 }
 
 // choose returns the manifest in an index, or in the indexes within it, that
 // matches best; nil when none does.
 func (r *resolver) choose(ctx context.Context, doc *document, depth int) (*document, error) {
-	if depth > MaxDepth {
-		return nil, Corruptf("index %s: indexes are nested more than %d deep (rule 157)", doc.Digest, MaxDepth)
+	if most := r.limits.WithDefaults().IndexDepth; int64(depth) > most {
+		return nil, Corruptf("index %s: %w (rule 157)", doc.Digest, Over("IndexDepth", most))
 	}
 	idx, err := ParseIndex(doc.MediaType, doc.raw)
 	if err != nil {

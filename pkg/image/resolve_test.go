@@ -287,7 +287,7 @@ func TestIndexRules(t *testing.T) {
 		{"154-unknown-type-passed-over", s.Index(other, bare(here)), "", want{platform: here}},
 		{"157-nested", nested(3), "", want{platform: here}},
 		{"157-nested-to-the-cap", nested(image.MaxDepth), "", want{platform: here}},
-		{"157-nested-too-deep", nested(image.MaxDepth + 1), "", want{err: image.ErrCorrupt, text: "nested more than 8 deep"}},
+		{"157-nested-too-deep", nested(image.MaxDepth + 1), "", want{err: image.ErrCorrupt, text: "nested more than 8 deep (rule 157)"}},
 		{"157-nested-then-manifest", s.Index(list("windows/amd64"), bare(here)), "", want{platform: here}},
 		{"158-none", list("linux/mips", "windows/amd64"), "", want{err: image.ErrNotFound, text: "there is linux/mips, windows/amd64", hint: "--platform linux/mips"}},
 		{"158-none-nested", s.Index(list("linux/mips"), bare("linux/ppc64le")), "linux/386", notFound("there is linux/mips, linux/ppc64le")},
@@ -335,7 +335,13 @@ func TestDocumentRules(t *testing.T) {
 		{"deep-inside", "", `{"layers":[],"x":` + strings.Repeat(`[`, 100000) + strings.Repeat(`]`, 100000) + `}`, "not a manifest"},
 		{"many-entries", "", `{"manifests":[{}` + strings.Repeat(",{}", 1<<17) + `]}`, "over the limit of 65536"},
 		{"many-layers", "", `{"layers":[null` + strings.Repeat(",{}", 1<<17) + `]}`, "over the limit of 65536"},
-		{"too-large", "", `{"layers":[]}` + strings.Repeat(" ", image.MaxManifestSize), "limit of 4194304"},
+		{"too-large", "", `{"layers":[]}` + strings.Repeat(" ", image.MaxManifestSize), "a manifest of more than 4194304 bytes (rule 165)"},
+		{"twice", "", `{"layers":[],"layers":[]}`, `key "layers" occurs twice`},
+		{"twice-in-another-case", "", `{"layers":[],"Layers":[]}`, `key "Layers" occurs twice`},
+		{"twice-deep-inside", "", `{"layers":[{"x":[[{"a":1,"b":"a","a":2}]]}]}`, `key "a" occurs twice`},
+		{"twice-an-annotation", "", `{"layers":[],"annotations":{"a":"","a":""}}`, `key "a" occurs twice`},
+		{"annotations-differ-in-case", "", `{"layers":[],"annotations":{"a":"","A":""}}`, "no digest"}, // that is all
+		{"same-in-two-objects", "", `{"layers":[{"a":1},{"a":1}],"x":{"a":{"a":["a","a"]}}}`, "no digest"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := imagetest.Store{}
@@ -352,7 +358,9 @@ func TestConfigRules(t *testing.T) {
 		{"deep", `{"x":` + strings.Repeat(`[`, 100000) + `}`, "not an image configuration"},
 		{"many-history", `{"history":[{}` + strings.Repeat(",{}", 1<<17) + `]}`, "over the limit of 100000"},
 		{"time", `{"created":"` + strings.Repeat("x", 10000) + `"}`, "not an image configuration"},
-		{"too-large", `{}` + strings.Repeat(" ", image.MaxConfigSize), "limit of 8388608"},
+		{"too-large", `{}` + strings.Repeat(" ", image.MaxConfigSize), "a configuration of more than 8388608 bytes (rule 165)"},
+		{"twice", `{"rootfs":{},"rootfs":{}}`, `configuration: the JSON key "rootfs" occurs twice`},
+		{"twice-in-another-case", `{"config":{"Env":[],"env":[]}}`, `key "env" occurs twice`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := imagetest.Store{}
