@@ -29,11 +29,14 @@ type Options struct {
 	// [os.TempDir].
 	TmpDir string
 
+	// Limits bound what reading the image can cost.
+	Limits image.Limits
+
 	// Stdin is standard input.
 	Stdin io.Reader
 
-	// Registry is how registries are spoken to. Platform and TmpDir are taken
-	// from above.
+	// Registry is how registries are spoken to. Platform, TmpDir and Limits are
+	// taken from above.
 	Registry registry.Options
 }
 
@@ -41,15 +44,11 @@ type Options struct {
 func Open(ctx context.Context, ref reference.Reference, o Options) (*image.Image, error) {
 	switch ref.Kind {
 	case reference.Registry:
-		r := o.Registry
-		r.Platform, r.TmpDir = o.Platform, o.TmpDir
-		return registry.Open(ctx, ref.Image(), r)
+		return registry.Open(ctx, ref.Image(), registryOptions(o))
 	case reference.OCI:
-		return layout.OpenDir(ctx, ref.Path, layout.Options{
-			Source: "oci:" + ref.Path, Tag: ref.Tag, Digest: ref.Digest, Platform: o.Platform,
-		})
+		return layout.OpenDir(ctx, ref.Path, layoutOptions(ref, o))
 	}
-	a := archive.Options{Tag: ref.Tag, Digest: ref.Digest, Platform: o.Platform, TempDir: o.TmpDir}
+	a := archiveOptions(ref, o)
 	switch ref.Kind {
 	case reference.OCIArchive:
 		return archive.OpenOCI(ctx, ref.Path, a)
@@ -59,4 +58,36 @@ func Open(ctx context.Context, ref reference.Reference, o Options) (*image.Image
 		return archive.OpenStream(ctx, o.Stdin, a)
 	}
 	return archive.Open(ctx, ref.Path, a)
+}
+
+// OpenRoot opens the document that a reference names, a manifest or an index,
+// whatever its platform. It must be closed.
+func OpenRoot(ctx context.Context, ref reference.Reference, o Options) (*image.Root, error) {
+	switch ref.Kind {
+	case reference.Registry:
+		root, err := registry.OpenRoot(ctx, ref.Image(), registryOptions(o))
+		if err == nil && ref.Tag != "" {
+			root.Tag, root.Name = ref.Tag, ref.Name+":"+ref.Tag
+		}
+		return root, err
+	case reference.OCI:
+		return layout.OpenRootDir(ctx, ref.Path, layoutOptions(ref, o))
+	case reference.Stdin:
+		return archive.OpenRootStream(ctx, o.Stdin, archiveOptions(ref, o))
+	}
+	return archive.OpenRoot(ctx, ref.Path, ref.Kind, archiveOptions(ref, o))
+}
+
+func registryOptions(o Options) registry.Options {
+	r := o.Registry
+	r.Platform, r.TmpDir, r.Limits = o.Platform, o.TmpDir, o.Limits
+	return r
+}
+
+func layoutOptions(ref reference.Reference, o Options) layout.Options {
+	return layout.Options{Source: "oci:" + ref.Path, Tag: ref.Tag, Digest: ref.Digest, Platform: o.Platform, Limits: o.Limits}
+}
+
+func archiveOptions(ref reference.Reference, o Options) archive.Options {
+	return archive.Options{Tag: ref.Tag, Digest: ref.Digest, Platform: o.Platform, TempDir: o.TmpDir, Limits: o.Limits}
 }
