@@ -44,6 +44,10 @@ type Options struct {
 	// 40 bytes of map. 0 means DefaultMaxBlocks.
 	MaxBlocks int
 
+	// NoMembers leaves the list of members out: an empty member is 20 bytes of
+	// source and 56 bytes of list.
+	NoMembers bool
+
 	// Hold is how many chunks are valid at the same time: one returned by
 	// Next stays so during the Hold-1 calls that follow. Each takes 512 KiB.
 	// 0 means 1.
@@ -187,9 +191,14 @@ func (r *Reader) Blocks() []Block { return r.blocks }
 // must not change them.
 func (r *Reader) Members() []Member { return r.members }
 
-// Checkpoints returns the checkpoints taken so far, in order. The caller must
-// not change them.
-func (r *Reader) Checkpoints() []Checkpoint { return r.checkpoints }
+// Checkpoints returns the checkpoints taken since it was called last, in order.
+// The last one's block need not be among Blocks yet: it begins where the block
+// before it ends.
+func (r *Reader) Checkpoints() []Checkpoint {
+	taken := r.checkpoints
+	r.checkpoints = nil
+	return taken
+}
 
 // InputOffset returns the source offset one past the last member, or past the
 // DEFLATE stream if opts.Raw: so far, and for good once Next returned io.EOF.
@@ -322,7 +331,9 @@ func (r *Reader) endMember() error {
 	if size != uint32(m.Length) {
 		return &CorruptError{at + 32, "data does not match its size"}
 	}
-	r.members = append(r.members, *m)
+	if !r.opts.NoMembers {
+		r.members = append(r.members, *m)
+	}
 	return nil
 }
 

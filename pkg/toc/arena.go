@@ -140,10 +140,12 @@ func (m *extras) build(x Extra, h *header, records []record) *Extra {
 	return &x
 }
 
-// Sizes in memory, for Limits.HeaderBytes.
+// Sizes in memory, for Layer.HeaderBytes. Of a fragment also what is made of it
+// later counts.
 const (
-	extraSize  = 176
-	recordSize = 32
+	extraSize    = 176
+	recordSize   = 32
+	fragmentSize = 64
 )
 
 // intern returns a text that is likely to come again.

@@ -13,6 +13,7 @@ import (
 	"bytes"
 
 	. "github.com/seed-81b0d42e/flatten/internal/tartest"
+	"github.com/seed-81b0d42e/flatten/pkg/image"
 	"github.com/seed-81b0d42e/flatten/pkg/toc"
 )
 
@@ -45,7 +46,7 @@ func BenchmarkScanner(b *testing.B) {
 			b.SetBytes(int64(len(stream)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if got := scan(stream, 1<<20, toc.Limits{}); len(got.entries) != n {
+				if got := scan(stream, 1<<20, image.Limits{}); len(got.entries) != n {
 					b.Fatal(got.err)
 				}
 			}
@@ -96,7 +97,7 @@ func TestMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	s := toc.NewScanner(toc.Limits{})
+	s := toc.NewScanner(image.Limits{})
 	for range 100 {
 		if _, err := s.Write(part); err != nil {
 			t.Fatal(err)

@@ -44,7 +44,7 @@ type Cache struct {
 }
 
 const (
-	cacheMagic       = "flatten table of contents 1\n"
+	cacheMagic       = "flatten table of contents 2\n"
 	cacheSuffix      = ".toc"
 	cacheHeader      = len(cacheMagic) + sha256.Size
 	defaultCacheSize = 2 << 30

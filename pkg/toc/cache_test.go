@@ -69,7 +69,11 @@ func TestCache(t *testing.T) {
 				t.Errorf("loaded (-want +got):\n%s", cmp.Diff(want, got))
 			}
 			again, err := cached(c, b)
-			if err != nil || !cmp.Equal(want, again) {
+			if err != nil || !again.Unverified {
+				t.Fatalf("scanned again: %v, from the cache: %v", err, again.Unverified)
+			}
+			again.Unverified = false
+			if !cmp.Equal(want, again) {
 				t.Errorf("scanned again: %v (-want +got):\n%s", err, cmp.Diff(want, again))
 			}
 			checkLayer(t, again, b.Stored, b.Tar)
@@ -80,18 +84,36 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// A known layer's blob is verified all the same.
-func TestCacheVerifiesBlob(t *testing.T) {
+// A known layer's blob is verified when that is asked for, a layer that was
+// scanned is not read again.
+func TestVerify(t *testing.T) {
 	b := rich().Gzip()
 	c := &toc.Cache{Dir: t.TempDir()}
-	if _, err := cached(c, b); err != nil {
+	ctx := context.Background()
+	scanned, err := cached(c, b)
+	if err != nil {
 		t.Fatal(err)
 	}
-	damaged := strings.Clone(string(b.Stored))
-	opts := expect(b)
-	opts.Cache = c
-	_, err := scanBlob([]byte(damaged[:100]+"?"+damaged[101:]), opts)
-	wantCorrupt(t, err, "digest of the blob")
+	known, err := cached(c, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := append([]byte(nil), b.Stored...)
+	damaged[100] ^= 1
+	if err := toc.Verify(ctx, blobOf(damaged), scanned, nil); err != nil {
+		t.Errorf("of a layer that was scanned: %v", err)
+	}
+	var read int64
+	if err := toc.Verify(ctx, blobOf(b.Stored), known, func(n int64) { read = n }); err != nil || read != int64(len(b.Stored)) {
+		t.Errorf("%v, %d of %d bytes read", err, read, len(b.Stored))
+	}
+	wantCorrupt(t, toc.Verify(ctx, blobOf(damaged), known, nil), "digest of the blob")
+	wantCorrupt(t, toc.Verify(ctx, blobOf(b.Stored[:200]), known, nil), "digest of the blob")
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := toc.Verify(canceled, blobOf(b.Stored), known, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("after a cancellation: %v", err)
+	}
 }
 
 // A known layer whose diffID is not the expected one is scanned, and refused.

@@ -6,6 +6,7 @@ package toc
 import (
 	"bufio"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -30,11 +31,6 @@ type decoder interface {
 const (
 	chunkLen  = 256 << 10 // bytes of a decoded chunk, at most
 	sourceLen = 128 << 10 // bytes read from a blob at once, at most
-
-	// checkpointEvery is how many bytes of a gzip layer's tar stream lie between
-	// places where decoding can resume. Each takes 32 KiB of memory; a jump costs
-	// decoding half as many bytes on average.
-	checkpointEvery = 2 << 20
 )
 
 // buffered is a blob read through a buffer, no larger than the blob.
@@ -42,13 +38,15 @@ func buffered(src *source) *bufio.Reader {
 	return bufio.NewReaderSize(src, int(min(sourceLen, src.size)))
 }
 
-// newDecoder returns a decoder at the start of src.
-func newDecoder(c Compression, src *source, hold int) (decoder, error) {
+// newDecoder returns a decoder at the start of src. A zstd frame may ask for a
+// window of maxWindow if it is wide, else for recommendedWindow. Gzip may have so
+// many blocks.
+func newDecoder(c Compression, src *source, hold int, wide bool, blocks int) (decoder, error) {
 	switch c {
 	case Gzip:
-		return newGzipDecoder(src, hold), nil
+		return newGzipDecoder(src, hold, blocks), nil
 	case Zstd:
-		return newZstdDecoder(src, hold)
+		return newZstdDecoder(src, hold, wide)
 	}
 	return &readDecoder{r: src, ring: newRing(src, hold)}, nil
 }
@@ -105,8 +103,8 @@ type gzipDecoder struct {
 	rest int64 // bytes behind the last member
 }
 
-func newGzipDecoder(src *source, hold int) *gzipDecoder {
-	r := inflate.NewReader(src, inflate.Options{Hold: hold, Every: checkpointEvery})
+func newGzipDecoder(src *source, hold int, most int) *gzipDecoder {
+	r := inflate.NewReader(src, inflate.Options{Hold: hold, Every: checkpointEvery, MaxBlocks: most, NoMembers: true})
 	return &gzipDecoder{Reader: r, src: src}
 }
 
@@ -137,20 +135,51 @@ func (d *gzipDecoder) close()          {}
 type zstdDecoder struct {
 	readDecoder
 	zstd *zstd.Decoder
+	wide bool
 }
 
-func newZstdDecoder(src *source, hold int) (decoder, error) {
-	z, err := zstd.NewReader(buffered(src),
-		zstd.WithDecoderConcurrency(1),
-		zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(maxWindow))
-	if err != nil {
+func newZstdDecoder(src *source, hold int, wide bool) (decoder, error) {
+	if !wide {
+		z, err := zstd.NewReader(buffered(src), zstdOptions(recommendedWindow)...)
+		if err != nil {
+			return nil, err
+		}
+		return &zstdDecoder{readDecoder{r: z, ring: newRing(src, hold)}, z, false}, nil
+	}
+	z, ok := wideDecoders.Get().(*zstd.Decoder)
+	if !ok {
+		var err error
+		if z, err = zstd.NewReader(nil, zstdOptions(maxWindow)...); err != nil {
+			return nil, err
+		}
+	}
+	if err := z.Reset(buffered(src)); err != nil {
 		return nil, err
 	}
-	return &zstdDecoder{readDecoder{r: z, ring: newRing(src, hold)}, z}, nil
+	return &zstdDecoder{readDecoder{r: z, ring: newRing(src, hold)}, z, true}, nil
 }
 
-func (d *zstdDecoder) close() { d.zstd.Close() }
+func zstdOptions(window uint64) []zstd.DOption {
+	return []zstd.DOption{
+		zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window),
+	}
+}
+
+// wideDecoders are *zstd.Decoder with a window of up to 128 MiB, which is better
+// used again than given to the garbage collector. wideScans is held while a layer
+// is scanned with one: layers that want so much wait for each other.
+var (
+	wideDecoders sync.Pool
+	wideScans    sync.Mutex
+)
+
+func (d *zstdDecoder) close() {
+	if d.wide && d.zstd.Reset(nil) == nil {
+		wideDecoders.Put(d.zstd)
+		return
+	}
+	d.zstd.Close()
+}
 
 // decodeError is the error of a decoder over src, c its format. What is wrong
 // with the blob itself goes first: a decoder may have hidden it.

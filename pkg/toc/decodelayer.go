@@ -82,6 +82,7 @@ func decodeLayer(buf []byte) (*Layer, error) {
 		DiffID:      digest.Digest(d.string()),
 		BlobSize:    d.int(),
 		Size:        d.int(),
+		HeaderBytes: d.int(),
 		Compression: Compression(d.byte()),
 	}
 	for range d.count(3) {
@@ -102,7 +103,7 @@ func decodeLayer(buf []byte) (*Layer, error) {
 // sound reports whether a layer keeps what its users rely on: positions within
 // the stream and the blob, in order.
 func (l *Layer) sound() bool {
-	if l.Compression > Zstd || l.Size < 0 || l.BlobSize < 0 {
+	if l.Compression > Zstd || l.Size < 0 || l.BlobSize < 0 || l.HeaderBytes < 0 {
 		return false
 	}
 	end := int64(0)

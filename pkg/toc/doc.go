@@ -54,7 +54,7 @@
 //
 // # Limits
 //
-// See [Limits]. Further, one extension header or sparse map has 1 MiB at most,
+// See [image.Limits] and [Budget]. Further, one extension header or sparse map has 1 MiB at most,
 // the headers of one entry 8 MiB, and after 1000 warnings the rest are counted.
 // An entry takes 72 bytes of memory and its name; owners and other metadata that
 // many entries have alike are kept once. Bodies are never kept.

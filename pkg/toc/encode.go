@@ -29,6 +29,7 @@ func encodeLayer(buf []byte, l *Layer) []byte {
 	e.string(string(l.DiffID))
 	e.int(l.BlobSize)
 	e.int(l.Size)
+	e.int(l.HeaderBytes)
 	e.byte(byte(l.Compression))
 	e.uint(uint64(len(l.Warnings)))
 	for _, w := range l.Warnings {

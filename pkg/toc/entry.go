@@ -5,6 +5,7 @@ package toc
 
 import (
 	"bytes"
+	"math"
 	"slices"
 
 	"github.com/seed-81b0d42e/flatten/pkg/image"
@@ -343,7 +344,6 @@ func (s *Scanner) sparseHeader(b *block, kind sparseKind) error {
 func (s *Scanner) startSparse(b *block, kind sparseKind, entry Entry, stored int64) {
 	f := &sparseFile{
 		kind: kind, entry: entry, extra: entry.Extra, stored: stored, count: -1,
-		room: s.limits.Fragments - s.frags,
 	}
 	s.sparse = f
 	var more bool
@@ -381,8 +381,6 @@ func (s *Scanner) stepTextMap(b *block) {
 func (s *Scanner) stepSparse(more bool, err error) {
 	f := s.sparse
 	switch {
-	case err == errFragments:
-		err = over("Fragments", s.limits.Fragments)
 	case err == nil && more && f.kind == sparseInBody && f.stored-f.extra.SparseHeader < blockSize:
 		err = image.Corruptf("the body of a sparse file ends in its map")
 	case err == nil && more && f.kind == sparseInBody:
@@ -399,11 +397,11 @@ func (s *Scanner) stepSparse(more bool, err error) {
 		return
 	}
 	f.extra.Sparse = slices.Clone(f.extra.Sparse)
-	s.frags = s.limits.Fragments - f.room
+	s.arena.used += fragmentSize * int64(len(f.extra.Sparse))
 	s.sparse = nil
 	body := f.stored - f.extra.SparseHeader
-	if f.entry.Size-body > s.limits.Size-s.holes {
-		s.fail(f.entry.Name, f.entry.Start, over("Size", s.limits.Size))
+	if f.entry.Size-body > math.MaxInt64-s.holes {
+		s.fail(f.entry.Name, f.entry.Start, image.Over("Size", s.limits.Size))
 		return
 	}
 	s.holes += f.entry.Size - body
@@ -412,18 +410,10 @@ func (s *Scanner) stepSparse(more bool, err error) {
 
 // addEntry adds an entry of whose body so many bytes are still to come.
 func (s *Scanner) addEntry(entry Entry, body int64) {
-	limit := ""
-	var most int64
-	switch {
-	case s.entries.n >= s.limits.Entries:
-		limit, most = "Entries", s.limits.Entries
-	case s.arena.used > s.limits.HeaderBytes:
-		limit, most = "HeaderBytes", s.limits.HeaderBytes
-	case body > s.limits.Size-s.off || s.holes > s.limits.Size-s.off-body:
-		limit, most = "Size", s.limits.Size
-	}
-	if limit != "" {
-		s.fail(entry.Name, entry.Start, over(limit, most))
+	s.headers += max(0, s.arena.used-s.counted-freeHeader)
+	s.counted = s.arena.used
+	if err := s.check(use{entries: s.entries.n + 1, size: sum(s.off, body, s.holes), headers: s.headers}); err != nil {
+		s.fail(entry.Name, entry.Start, err)
 		return
 	}
 	s.entries.add(entry)

@@ -3,11 +3,7 @@
 
 package toc
 
-import (
-	"fmt"
-
-	"github.com/seed-81b0d42e/flatten/pkg/image"
-)
+import "fmt"
 
 // EntryError says what is wrong in a tar stream, and where. It is
 // [image.ErrCorrupt].
@@ -40,30 +36,4 @@ func shorten(name string) string {
 		return name
 	}
 	return name[:most] + "…"
-}
-
-// LimitError says which limit a layer is over. It is [image.ErrCorrupt] where
-// [Scanner] and [Scan] return it.
-type LimitError struct {
-	// Limit is the name of the field of [Limits].
-	Limit string
-
-	// Max is its value.
-	Max int64
-}
-
-func (e *LimitError) Error() string {
-	what := map[string]string{
-		"Entries":     "entries",
-		"Size":        "uncompressed bytes",
-		"HeaderBytes": "bytes of names and records",
-		"Fragments":   "fragments of sparse files",
-	}[e.Limit]
-	return fmt.Sprintf("more than %d %s", e.Max, what)
-}
-
-// over is the error of a layer that is over a limit.
-func over(limit string, most int64) error {
-	return image.WithHint(image.Corruptf("%w", &LimitError{limit, most}),
-		"if the image is to be trusted, raise the limit")
 }

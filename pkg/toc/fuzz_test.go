@@ -61,7 +61,7 @@ func FuzzBlob(f *testing.F) {
 		f.Add(b.Stored)
 	}
 	f.Fuzz(func(t *testing.T, stored []byte) {
-		got, err := scanBlob(stored, toc.Options{Limits: toc.Limits{Size: 64 << 20}})
+		got, err := scanBlob(stored, toc.Options{Budget: toc.NewBudget(image.Limits{Size: 64 << 20})})
 		if err != nil {
 			if !errors.Is(err, image.ErrCorrupt) {
 				t.Fatalf("%v is not corrupt", err)
@@ -70,7 +70,7 @@ func FuzzBlob(f *testing.F) {
 		}
 		stream := readAll(t, got, stored)
 		checkLayer(t, got, stored, stream)
-		if d := scan(stream, 0, toc.Limits{}); d.err != nil || len(d.entries) != len(got.Entries) {
+		if d := scan(stream, 0, image.Limits{}); d.err != nil || len(d.entries) != len(got.Entries) {
 			t.Fatalf("%d entries, error %v in the stream; %d in the layer", len(d.entries), d.err, len(got.Entries))
 		}
 	})

@@ -25,6 +25,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/seed-81b0d42e/flatten/pkg/image"
 	"github.com/seed-81b0d42e/flatten/pkg/toc"
 )
 
@@ -165,9 +166,9 @@ func checkStream(t *testing.T, stream []byte, chunks ...int) {
 	if len(chunks) == 0 {
 		chunks = []int{1, 7, 511, 512, 513, 4096}
 	}
-	got := scan(stream, 0, toc.Limits{})
+	got := scan(stream, 0, image.Limits{})
 	for _, n := range chunks {
-		other := scan(stream, n, toc.Limits{})
+		other := scan(stream, n, image.Limits{})
 		if fmt.Sprint(got.err) != fmt.Sprint(other.err) {
 			t.Fatalf("in chunks of %d: error %v, in one: %v", n, other.err, got.err)
 		}
@@ -178,7 +179,7 @@ func checkStream(t *testing.T, stream []byte, chunks ...int) {
 			t.Fatalf("warnings in chunks of %d (-one +chunks):\n%s", n, cmp.Diff(got.warnings, other.warnings))
 		}
 	}
-	var limit *toc.LimitError
+	var limit *image.LimitError
 	if errors.As(got.err, &limit) {
 		return // archive/tar has none
 	}
@@ -230,7 +231,7 @@ func checkPlace(t *testing.T, e *toc.Entry, stream []byte, after int64) (end int
 		end > int64(len(stream)) || e.Body()+e.Stored() > end {
 		t.Fatalf("%q lies at %d+%d to %d of %d, behind %d", e.Name, e.Start, e.Header, end, len(stream), after)
 	}
-	alone := scan(append(slices.Clone(stream[e.Start:end]), make([]byte, toc.Pad(end)-end+1024)...), 0, toc.Limits{})
+	alone := scan(append(slices.Clone(stream[e.Start:end]), make([]byte, toc.Pad(end)-end+1024)...), 0, image.Limits{})
 	if alone.err != nil || len(alone.entries) != 1 {
 		t.Fatalf("%q alone: %d entries, error %v", e.Name, len(alone.entries), alone.err)
 	}
@@ -287,7 +288,7 @@ func TestGoArchives(t *testing.T) {
 			} else {
 				checkStream(t, stream, 4097)
 			}
-			err := scan(stream, 0, toc.Limits{}).err
+			err := scan(stream, 0, image.Limits{}).err
 			if text := goRefused[name]; text != "" {
 				wantError(t, err, text)
 			}

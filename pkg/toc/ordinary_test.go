@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-81b0d42e/flatten/pkg/toc"
+	"github.com/seed-81b0d42e/flatten/pkg/image"
 )
 
 // long is a name that no header block holds.
@@ -23,7 +23,7 @@ var long = strings.Repeat("directory/", 30) + "file"
 // warning, and that its headers may be carried over as they are.
 func checkOrdinary(t *testing.T, stream []byte, entries int) {
 	t.Helper()
-	got := scan(stream, 0, toc.Limits{})
+	got := scan(stream, 0, image.Limits{})
 	if got.err != nil || len(got.warnings) > 0 {
 		t.Fatalf("error %v, warnings %v", got.err, got.warnings)
 	}

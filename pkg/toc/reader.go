@@ -10,6 +10,8 @@ import (
 	"io"
 	"sort"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/seed-81b0d42e/flatten/pkg/image"
 	"github.com/seed-81b0d42e/flatten/pkg/inflate"
 )
@@ -17,7 +19,9 @@ import (
 // Reader reads ranges of a layer's tar stream. It costs least when they come in
 // ascending order: then the blob is decoded once. For a range further on, or
 // behind the position reached, a gzip layer is entered at a checkpoint, while a
-// zstd layer is decoded up to it, or starts over. A plain layer is read in place.
+// zstd layer is decoded up to it, or starts over. When that has cost more than
+// decoding the layer a few times, the reader keeps a copy in a temporary file that
+// can be entered anywhere. A plain layer is read in place.
 //
 // A Reader verifies nothing but that the blob still decodes and is long enough:
 // [Scan] has verified it. It is not safe for concurrent use.
@@ -31,21 +35,58 @@ type Reader struct {
 	pos   int64  // offset of chunk in the tar stream
 
 	buf []byte // for a plain layer
+
+	group *Group
+	wide  bool // the layer has a zstd frame with a window over recommendedWindow
+
+	wasted int64 // bytes that were decoded and skipped
+	kept   *kept // nil before so many were that a copy is kept
 }
 
-// NewReader returns a reader of the layer that blob holds. The blob stays the
-// caller's, who closes it after the reader.
-func NewReader(layer *Layer, blob image.Blob) *Reader {
-	return &Reader{layer: layer, blob: blob}
+// Group is readers of which one at a time may have a decoder that takes up to 128
+// MiB, as some zstd layers want. The others then begin anew. Its readers must not
+// be used concurrently.
+type Group struct {
+	// TempDir is where layers are kept that are read in a bad order; empty means
+	// [os.TempDir].
+	TempDir string
+
+	wide *Reader
 }
 
-// Close releases the decoder.
+// enter makes r the one with the large decoder.
+func (g *Group) enter(r *Reader) {
+	if g.wide != nil && g.wide != r {
+		g.wide.release()
+	}
+	g.wide = r
+}
+
+// NewReader returns a reader of the layer that blob holds, a member of the group.
+// The blob stays the caller's, who closes it after the reader.
+func (g *Group) NewReader(layer *Layer, blob image.Blob) *Reader {
+	return &Reader{layer: layer, blob: blob, group: g}
+}
+
+// NewReader returns a reader that is the only one of its group.
+func NewReader(layer *Layer, blob image.Blob) *Reader { return new(Group).NewReader(layer, blob) }
+
+// Close releases the decoder and what is kept.
 func (r *Reader) Close() error {
+	r.release()
+	if r.kept != nil {
+		r.kept.close()
+	}
+	r.kept = nil
+	return nil
+}
+
+// release releases the decoder.
+func (r *Reader) release() {
 	if r.dec != nil {
 		r.dec.close()
 	}
 	r.dec, r.chunk = nil, nil
-	return nil
 }
 
 // WriteRange writes n bytes of the tar stream to w, those from off on. The range
@@ -58,6 +99,9 @@ func (r *Reader) WriteRange(ctx context.Context, w io.Writer, off, n int64) erro
 	if r.layer.Compression == Plain {
 		return r.writePlain(ctx, w, off, n)
 	}
+	if r.kept != nil {
+		return r.kept.writeRange(ctx, w, off, n)
+	}
 	if err := r.seek(off); err != nil {
 		return err
 	}
@@ -65,13 +109,28 @@ func (r *Reader) WriteRange(ctx context.Context, w io.Writer, off, n int64) erro
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.fill(); err != nil {
-			r.Close()
+		err := r.fill()
+		if errors.Is(err, zstd.ErrWindowSizeExceeded) && !r.wide {
+			r.release()
+			r.wide = true
+			if err := r.seek(off); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			r.release()
 			return err
 		}
 		if skip := min(off-r.pos, int64(len(r.chunk))); skip > 0 {
 			r.consume(skip)
-			continue
+			if r.wasted += skip; (r.wasted-patience)/patienceSizes <= r.layer.Size {
+				continue
+			}
+			if err := r.keep(ctx); err != nil {
+				return err
+			}
+			return r.kept.writeRange(ctx, w, off, n)
 		}
 		part := min(n, int64(len(r.chunk)))
 		if _, err := w.Write(r.chunk[:part]); err != nil {
@@ -123,14 +182,17 @@ func (r *Reader) seek(off int64) error {
 	if r.dec != nil && r.pos <= off && at.Offset < decoded+worthJump {
 		return nil
 	}
-	r.Close()
+	r.release()
 	r.pos = at.Offset
 	r.src = &source{blob: r.blob, size: r.layer.BlobSize, off: at.Start / 8}
 	if at.Start > 0 {
 		r.dec = resumeGzip(r.src, at, window)
 		return nil
 	}
-	dec, err := newDecoder(r.layer.Compression, r.src, 1)
+	if r.wide {
+		r.group.enter(r)
+	}
+	dec, err := newDecoder(r.layer.Compression, r.src, 1, r.wide, 0)
 	if err != nil {
 		return changed(decodeError(r.layer.Compression, r.src, err))
 	}

@@ -7,8 +7,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	. "github.com/seed-81b0d42e/flatten/internal/tartest"
@@ -153,5 +158,56 @@ func TestReaderErrors(t *testing.T) {
 		if err := r.WriteRange(context.Background(), io.Discard, 0, l.Size); !errors.Is(err, broken) || errors.Is(err, image.ErrCorrupt) {
 			t.Errorf("%v: error %v of the blob", l.Compression, err)
 		}
+	}
+}
+
+// Ranges in the worst order cost no more than decoding the layer a few times, and
+// leave nothing behind.
+func TestReaderBackwards(t *testing.T) {
+	const files, size = 400, 300 << 10
+	var entries []Entry
+	for i := range files {
+		entries = append(entries, File(fmt.Sprint("f", i), strings.Repeat(fmt.Sprint(i), size)[:size]))
+	}
+	plain := Layer(entries...)
+	for name, b := range map[string]Blob{"zstd": plain.Zstd(), "gzip": plain.Gzip(), "wide": plain.As(ZstdWindow(24, plain.Tar))} {
+		t.Run(name, func(t *testing.T) {
+			l, err := scanBlob(b.Stored, expect(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			group := toc.Group{TempDir: t.TempDir()}
+			r := group.NewReader(l, blobOf(b.Stored))
+			for i := len(l.Entries) - 1; i >= 0; i-- {
+				e := &l.Entries[i]
+				var out bytes.Buffer
+				if err := r.WriteRange(context.Background(), &out, e.Body(), e.Size); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(out.Bytes(), plain.Tar[e.Body():e.Body()+e.Size]) {
+					t.Fatalf("%s: other bytes", e.Name)
+				}
+			}
+			if l.Compression == toc.Zstd && !r.Kept() {
+				t.Error("no copy is kept")
+			}
+			r.Close()
+			if list, err := os.ReadDir(group.TempDir); err != nil || len(list) > 0 {
+				t.Errorf("left: %v, %v", list, err)
+			}
+		})
+	}
+	missing := toc.Group{TempDir: filepath.Join(t.TempDir(), "missing")}
+	b := plain.Zstd()
+	l, err := scanBlob(b.Stored, expect(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := missing.NewReader(l, blobOf(b.Stored))
+	for i := len(l.Entries) - 1; i >= 0 && err == nil; i-- {
+		err = r.WriteRange(context.Background(), io.Discard, l.Entries[i].Body(), 1)
+	}
+	if !errors.Is(err, fs.ErrNotExist) || errors.Is(err, image.ErrCorrupt) {
+		t.Errorf("no folder to keep it in: %v", err)
 	}
 }

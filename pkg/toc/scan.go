@@ -12,9 +12,11 @@ import (
 	"io"
 	"strings"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-81b0d42e/flatten/pkg/image"
+	"github.com/seed-81b0d42e/flatten/pkg/inflate"
 )
 
 // Options say what a layer is expected to be. The zero value expects nothing.
@@ -34,12 +36,14 @@ type Options struct {
 	// an error (rule 147).
 	MediaType string
 
-	// Limits bound what a hostile layer can cost.
-	Limits Limits
+	// Budget is what the layers of the image may cost together; nil means the
+	// default limits for this one alone.
+	Budget *Budget
 
 	// Cache, when not nil, is asked for the table first, by Digest or else by
-	// DiffID, and keeps it afterwards. Then the blob is verified, not decoded.
-	// A cache that cannot be written is no error.
+	// DiffID, and keeps it afterwards. A table from there says what a blob with
+	// that digest holds; that this blob has it is for [Verify] to say. A cache
+	// that cannot be written is no error.
 	Cache *Cache
 
 	// Progress, when not nil, is told how many bytes of the blob have been read,
@@ -65,26 +69,41 @@ type scan struct {
 	// warnings are what was odd in how the blob is described, not in itself.
 	warnings []image.Warning
 
+	wide  bool  // zstd with a window over recommendedWindow
+	shown int64 // of Progress
+
 	blobHash hash.Hash // nil when tarHash does for both
 	tarHash  hash.Hash
 }
 
 // Scan reads a blob once, from its first to its last byte, and returns its table
-// of contents. It verifies size, digest and diffID before it returns one.
+// of contents. It verifies size, digest and diffID before it returns one. When
+// the cache has the table, only the blob's first bytes are read.
 //
 // An error that is [image.ErrCorrupt] is the layer's fault; in the tar stream it
 // is an [*EntryError]. Any other comes from reading the blob, or is that of ctx,
 // which is looked at between chunks. When the blob does not have its digest, that
 // is the error, whatever else was found in it.
 func Scan(ctx context.Context, blob image.Blob, opts Options) (*Layer, error) {
-	s := &scan{opts: opts, scanner: NewScanner(opts.Limits)}
+	if opts.Budget == nil {
+		opts.Budget = NewBudget(image.Limits{}, blob.Size())
+	}
+	s := &scan{opts: opts, scanner: newScanner(opts.Budget, blob.Size())}
 	if err := s.prepare(blob); err != nil {
 		return nil, err
 	}
 	if l := s.known(); l != nil {
-		return s.recall(ctx, l)
+		if err := opts.Budget.Add(l); err != nil {
+			return nil, err
+		}
+		l.Unverified = true
+		l.Warnings = append(s.warnings, l.Warnings...)
+		return l, nil
 	}
 	err := s.run(ctx)
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) && ctx.Err() == nil {
+		err = s.runWide(ctx)
+	}
 	if err != nil && mayBeDamage(ctx, err) {
 		err = s.blame(ctx, err)
 	}
@@ -99,36 +118,38 @@ func Scan(ctx context.Context, blob image.Blob, opts Options) (*Layer, error) {
 }
 
 // known returns the cached table of contents when it is of the layer that is
-// expected and within the limits.
+// expected.
 func (s *scan) known() *Layer {
 	id := cmp.Or(s.opts.Digest, s.opts.DiffID)
 	if s.opts.Cache == nil || id == "" || s.opts.DiffID == "" {
 		return nil
 	}
 	l := s.opts.Cache.Load(id)
-	limits := s.opts.Limits.withDefaults()
-	if l == nil || l.DiffID != s.opts.DiffID || l.BlobSize != s.src.size || l.Compression != s.layer.Compression ||
-		int64(len(l.Entries)) > limits.Entries || l.Size > limits.Size {
+	if l == nil || l.DiffID != s.opts.DiffID || l.BlobSize != s.src.size || l.Compression != s.layer.Compression {
 		return nil
 	}
 	return l
 }
 
-// recall verifies the blob of a known table of contents.
-func (s *scan) recall(ctx context.Context, l *Layer) (*Layer, error) {
+// Verify reads the blob of a layer that is unverified, and returns nil when it has
+// the layer's digest. That of any other layer is not read. progress, which may be
+// nil, is as Options.Progress.
+func Verify(ctx context.Context, blob image.Blob, l *Layer, progress func(blobBytes int64)) error {
+	if !l.Unverified {
+		return nil
+	}
 	h, err := newHash(l.Digest)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.src.hash = h
+	s := &scan{opts: Options{Progress: progress}, src: &source{blob: blob, size: blob.Size(), hash: h}}
 	if err := s.drain(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if got := digestOf(l.Digest, h); got != l.Digest {
-		return nil, digestError(got, l.Digest)
+		return digestError(got, l.Digest)
 	}
-	l.Warnings = append(s.warnings, l.Warnings...)
-	return l, nil
+	return nil
 }
 
 // drain reads the rest of the blob.
@@ -193,9 +214,6 @@ func (s *scan) run(ctx context.Context) error {
 	if err := s.read(ctx); err != nil {
 		return err
 	}
-	if s.src.off != s.src.size {
-		return image.Corruptf("compressed stream ends at byte %d of the blob's %d", s.src.off, s.src.size)
-	}
 	l := s.layer
 	l.DiffID = digestOf(s.opts.DiffID, s.tarHash)
 	l.Digest = l.DiffID
@@ -209,23 +227,40 @@ func (s *scan) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.Size = s.scanner.off
+	l.Size, l.HeaderBytes = s.scanner.off, s.scanner.headers
 	l.Entries, l.Warnings = entries, append(l.Warnings, warnings...)
 	return nil
 }
 
+// runWide begins anew, with a decoder that has the largest window there may be.
+func (s *scan) runWide(ctx context.Context) error {
+	wideScans.Lock()
+	defer wideScans.Unlock()
+	s.wide = true
+	s.scanner.discard()
+	s.scanner = newScanner(s.opts.Budget, s.src.size)
+	s.src = &source{blob: s.src.blob, size: s.src.size}
+	s.tarHash.Reset()
+	if s.blobHash != nil {
+		s.blobHash.Reset()
+	}
+	return s.run(ctx)
+}
+
 // read decodes the blob to its end; each chunk is parsed here and hashed beside.
 func (s *scan) read(ctx context.Context) error {
-	dec, err := newDecoder(s.layer.Compression, s.src, hold)
+	if s.blobHash != nil {
+		defer s.src.readAhead(s.blobHash)()
+	}
+	dec, err := newDecoder(s.layer.Compression, s.src, hold, s.wide, s.opts.Budget.blocks(s.src.size))
 	if err != nil {
 		return decodeError(s.layer.Compression, s.src, err)
 	}
 	defer dec.close()
+	gz, _ := dec.(*gzipDecoder)
+	entrances := entrances{most: s.opts.Budget.entrances()}
 	sum := newHasher(s.tarHash, hold)
 	defer sum.stop()
-	if s.blobHash != nil {
-		defer s.src.hashBeside(s.blobHash)()
-	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -235,24 +270,35 @@ func (s *scan) read(ctx context.Context) error {
 			break
 		}
 		if err != nil {
+			if errors.Is(err, inflate.ErrTooManyBlocks) {
+				err = fmt.Errorf("%w: %w", err, image.Over("HeaderBytes", s.opts.Budget.limits.HeaderBytes))
+			}
 			return decodeError(s.layer.Compression, s.src, err)
 		}
 		sum.write(chunk)
+		entries := s.scanner.entries.n
 		if _, err := s.scanner.Write(chunk); err != nil {
 			return err
+		}
+		if gz != nil {
+			entrances.add(gz.Checkpoints(), gz.Blocks(), s.scanner.entries.n > entries)
 		}
 		s.progress()
 	}
 	s.progress()
-	if gz, ok := dec.(*gzipDecoder); ok {
-		s.layer.Blocks, s.layer.Checkpoints = gz.Blocks(), gz.Checkpoints()
+	if s.src.off != s.src.size {
+		return image.Corruptf("compressed stream ends at byte %d of the blob's %d", s.src.off, s.src.size)
+	}
+	if gz != nil {
+		s.layer.Blocks, s.layer.Checkpoints = gz.Blocks(), entrances.list
 	}
 	return s.trailing(dec.trailing())
 }
 
 func (s *scan) progress() {
 	if s.opts.Progress != nil {
-		s.opts.Progress(s.src.off)
+		s.shown = max(s.shown, s.src.off) // which a second run must not undo
+		s.opts.Progress(s.shown)
 	}
 }
 
@@ -289,7 +335,7 @@ func digestError(got, want digest.Digest) error {
 
 // mayBeDamage tells errors that a damaged blob can cause.
 func mayBeDamage(ctx context.Context, err error) bool {
-	var limit *LimitError
+	var limit *image.LimitError
 	return ctx.Err() == nil && errors.Is(err, image.ErrCorrupt) && !errors.As(err, &limit)
 }
 

@@ -136,7 +136,7 @@ func TestScan(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkLayer(t, got, c.blob.Stored, c.blob.Tar)
-			want := scan(c.blob.Tar, 0, toc.Limits{})
+			want := scan(c.blob.Tar, 0, image.Limits{})
 			if d := cmp.Diff(want.entries, got.Entries); d != "" || want.err != nil {
 				t.Errorf("%v; entries (-stream +layer):\n%s", want.err, d)
 			}
@@ -323,10 +323,10 @@ func TestScanBomb(t *testing.T) {
 	b := Layer(File("f", strings.Repeat("\x00", 8<<20)))
 	for _, b := range []Blob{b.Gzip(), b.Zstd()} {
 		opts := expect(b)
-		opts.Limits.Size = 1 << 20
+		opts.Budget = toc.NewBudget(image.Limits{Size: 1 << 20})
 		_, err := scanBlob(b.Stored, opts)
-		var limit *toc.LimitError
-		if !errors.As(err, &limit) || limit.Limit != "Size" || image.Hint(err) == "" {
+		var limit *image.LimitError
+		if !errors.As(err, &limit) || limit.Limit != "Size" {
 			t.Errorf("error %v", err)
 		}
 	}

@@ -14,7 +14,8 @@ import (
 // any size. It keeps headers, never bodies. The zero value is not ready for use:
 // see [NewScanner].
 type Scanner struct {
-	limits Limits
+	limits image.Limits
+	blob   int64 // size of the blob
 	off    int64 // of the next byte that Write takes
 	holes  int64 // bytes of the holes of all sparse files
 	err    error // sticky; step sets it, Write and Finish return it
@@ -36,11 +37,16 @@ type Scanner struct {
 
 	entries  entryList
 	arena    arena
+	headers  int64 // as Layer.HeaderBytes
+	counted  int64 // what the arena held of the entries that are in headers
 	extras   extras
-	frags    int64 // fragments of all sparse files
 	warnings []image.Warning
 	muted    int // warnings over maxWarnings
 	global   bool
+
+	budget *Budget
+	shared use // what the budget knows of this layer
+	others use // what it knows of others, when it was last asked
 }
 
 // prefixMax is the longest name that a header block holds: prefix, slash, name.
@@ -61,9 +67,15 @@ const (
 
 var _ io.Writer = (*Scanner)(nil)
 
-// NewScanner returns a scanner at the start of a stream.
-func NewScanner(limits Limits) *Scanner {
-	s := &Scanner{limits: limits.withDefaults(), need: blockSize}
+// NewScanner returns a scanner at the start of a stream, which is the only one that
+// the limits are for and was not compressed.
+func NewScanner(limits image.Limits) *Scanner { return newScanner(NewBudget(limits), 0) }
+
+// newScanner returns a scanner of one of the streams that the budget is for, in a
+// blob of a size.
+func newScanner(budget *Budget, blob int64) *Scanner {
+	s := &Scanner{limits: budget.limits, budget: budget, blob: blob, need: blockSize}
+	s.others, _ = budget.add(use{})
 	s.extras = newExtras(&s.arena)
 	s.before.reset()
 	return s
@@ -72,13 +84,53 @@ func NewScanner(limits Limits) *Scanner {
 // Write takes the next bytes of the stream; it does not keep p. Once it has
 // failed it takes no more. The error is an [*EntryError].
 func (s *Scanner) Write(p []byte) (n int, err error) {
-	if s.err == nil && int64(len(p)) > s.limits.Size-s.off {
-		s.fail("", s.off, over("Size", s.limits.Size))
+	if s.err == nil {
+		u := s.used()
+		u.size = max(u.size, sum(s.off, int64(len(p)), s.holes))
+		if err := s.check(u); err != nil {
+			s.fail("", s.off, err)
+		}
 	}
 	for s.err == nil && n < len(p) {
 		n += s.take(p[n:])
 	}
+	s.share()
 	return n, s.err
+}
+
+// used is what the stream has used of the limits, the body that is being skipped
+// included.
+func (s *Scanner) used() use {
+	return use{entries: s.entries.n, size: sum(s.off, s.skip, s.holes), headers: s.headers}
+}
+
+// check fails when this layer, or with it all that are known so far, would be over
+// a limit.
+func (s *Scanner) check(u use) error {
+	if s.budget.blobs >= 0 { // the other blobs may not be what they are announced to be
+		if err := s.limits.CheckRatio(s.blob, u.size, u.entries); err != nil {
+			return err
+		}
+	}
+	all := s.others.plus(u)
+	all.size = sum(s.others.size, u.size)
+	return s.budget.check(all)
+}
+
+// discard takes back what the budget was told.
+func (s *Scanner) discard() { _, _ = s.budget.add(use{}.minus(s.shared)) }
+
+// share tells the budget what was used since it was told last.
+func (s *Scanner) share() {
+	if s.err != nil {
+		return
+	}
+	u := s.used()
+	all, err := s.budget.add(u.minus(s.shared))
+	s.shared, s.others = u, all.minus(u)
+	if err != nil {
+		s.fail("", s.off, err)
+	}
 }
 
 // take consumes a part of p, all of it or what one step needs.

@@ -26,7 +26,7 @@ type scanned struct {
 }
 
 // scan scans a stream written in chunks of n bytes; 0 means in one.
-func scan(stream []byte, n int, limits toc.Limits) (s scanned) {
+func scan(stream []byte, n int, limits image.Limits) (s scanned) {
 	sc := toc.NewScanner(limits)
 	if n == 0 {
 		n = max(1, len(stream))
@@ -315,7 +315,7 @@ func sparse10(text, data string) Entry {
 func TestScanner(t *testing.T) {
 	for _, v := range vectors {
 		t.Run(v.name, func(t *testing.T) {
-			got := scan(v.stream, 0, toc.Limits{})
+			got := scan(v.stream, 0, image.Limits{})
 			if v.err != "" {
 				wantError(t, got.err, v.err)
 			} else if got.err != nil {
@@ -349,25 +349,25 @@ func wantError(t *testing.T, err error, text string) {
 
 func TestScannerLimits(t *testing.T) {
 	two := tar(File("abc", "1"), File("def", "1"))
+	long := tar(File(strings.Repeat("n", 200), "1"))
 	holes := tar(OldSparse("f", 1<<30, "a", frag(0, 1)))
 	for _, c := range []struct {
 		name   string
 		stream []byte
-		limits toc.Limits
+		limits image.Limits
 		over   string
 	}{
-		{"entries", two, toc.Limits{Entries: 1}, "Entries"},
-		{"entries-ok", two, toc.Limits{Entries: 2}, ""},
-		{"size", two, toc.Limits{Size: int64(len(two)) - 1}, "Size"},
-		{"size-ok", two, toc.Limits{Size: int64(len(two))}, ""},
-		{"size-announced", tar(File("f", "").Size(1 << 20)), toc.Limits{Size: 1 << 20}, "Size"},
-		{"size-of-holes", holes, toc.Limits{Size: 1 << 30}, "Size"},
-		{"size-of-holes-ok", holes, toc.Limits{Size: 1<<30 + 2048}, ""},
-		{"header-bytes", two, toc.Limits{HeaderBytes: 5}, "HeaderBytes"},
-		{"header-bytes-ok", two, toc.Limits{HeaderBytes: 6}, ""},
-		{"fragments", tar(sparse10("2\n0\n1\n4\n2\n", "abc")), toc.Limits{Fragments: 1}, "Fragments"},
-		{"fragments-of-all", tar(sparse10("1\n0\n1\n", "a"), sparse10("1\n0\n1\n", "a")), toc.Limits{Fragments: 1}, "Fragments"},
-		{"fragments-ok", tar(sparse10("1\n0\n1\n", "a"), sparse10("1\n0\n1\n", "a")), toc.Limits{Fragments: 2}, ""},
+		{"entries", two, image.Limits{Entries: 1}, "Entries"},
+		{"entries-ok", two, image.Limits{Entries: 2}, ""},
+		{"size", two, image.Limits{Size: int64(len(two)) - 1}, "Size"},
+		{"size-ok", two, image.Limits{Size: int64(len(two))}, ""},
+		{"size-announced", tar(File("f", "").Size(1 << 20)), image.Limits{Size: 1 << 20}, "Size"},
+		{"size-of-holes", holes, image.Limits{Size: 1 << 30}, "Size"},
+		{"size-of-holes-ok", holes, image.Limits{Size: 1<<30 + 2048}, ""},
+		{"header-bytes", long, image.Limits{HeaderBytes: 71}, "HeaderBytes"},
+		{"header-bytes-ok", long, image.Limits{HeaderBytes: 72}, ""},
+		{"fragments", tar(sparse10("2\n0\n1\n4\n2\n", "abc")), image.Limits{HeaderBytes: 176 + 64 + 64 + 1 - 128 - 1}, "HeaderBytes"},
+		{"fragments-ok", tar(sparse10("2\n0\n1\n4\n2\n", "abc")), image.Limits{HeaderBytes: 176 + 64 + 64 + 1 - 128}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := scan(c.stream, 0, c.limits).err
@@ -378,7 +378,7 @@ func TestScannerLimits(t *testing.T) {
 				return
 			}
 			wantError(t, err, "more than ")
-			var limit *toc.LimitError
+			var limit *image.LimitError
 			if !errors.As(err, &limit) || limit.Limit != c.over {
 				t.Errorf("error %v, want one of limit %s", err, c.over)
 			}
@@ -393,7 +393,7 @@ func TestScannerHeaders(t *testing.T) {
 	for range 9 {
 		b = append(b, x...)
 	}
-	wantError(t, scan(append(b, tar(File("f", ""))...), 0, toc.Limits{}).err, "headers of 94")
+	wantError(t, scan(append(b, tar(File("f", ""))...), 0, image.Limits{}).err, "headers of 94")
 }
 
 func TestScannerWarningsAreBounded(t *testing.T) {
@@ -401,7 +401,7 @@ func TestScannerWarningsAreBounded(t *testing.T) {
 	for range 1010 {
 		entries = append(entries, File("f", "").Type('7'))
 	}
-	got := scan(tar(entries...), 0, toc.Limits{})
+	got := scan(tar(entries...), 0, image.Limits{})
 	if n := len(got.warnings); got.err != nil || n != 1001 {
 		t.Fatalf("%d warnings, error %v", n, got.err)
 	}
@@ -413,7 +413,7 @@ func TestScannerWarningsAreBounded(t *testing.T) {
 // Owners, labels and keys that many entries have alike are kept once.
 func TestScannerSharesExtras(t *testing.T) {
 	label := func(e Entry) Entry { return e.Names("root", "root").Xattr("security.selinux", "label") }
-	got := scan(tar(label(File("a", "")), label(File("b", "")), File("c", "").Names("root", "root")), 0, toc.Limits{})
+	got := scan(tar(label(File("a", "")), label(File("b", "")), File("c", "").Names("root", "root")), 0, image.Limits{})
 	if got.err != nil {
 		t.Fatal(got.err)
 	}
@@ -428,7 +428,7 @@ func TestScannerSharesExtras(t *testing.T) {
 
 // A scanner that failed takes nothing more.
 func TestScannerErrorIsSticky(t *testing.T) {
-	s := toc.NewScanner(toc.Limits{})
+	s := toc.NewScanner(image.Limits{})
 	_, err := s.Write(tar(File("f", "").BadChecksum()))
 	if n, again := s.Write(tar(File("f", ""))); n != 0 || again != err {
 		t.Errorf("wrote %d bytes, error %v, want %v", n, again, err)

@@ -74,6 +74,12 @@ func isHeader(b []byte) bool {
 	return ok
 }
 
+// Identify tells by its first bytes how a blob is stored.
+func Identify(blob image.Blob) (Compression, error) {
+	c, _, err := identify(blob, blob.Size(), "")
+	return c, err
+}
+
 // identify tells how a blob is stored and what is odd about that.
 func identify(blob io.ReaderAt, size int64, mediaType string) (Compression, []image.Warning, error) {
 	head := make([]byte, min(blockSize, size))

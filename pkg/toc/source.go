@@ -19,36 +19,21 @@ type source struct {
 	hash hash.Hash // nil: not hashed here
 	err  error     // sticky: what ended reading before size, never io.EOF
 
-	// While beside is not nil, it hashes what is read, of which ring keeps a
-	// copy until that is done.
-	beside *hasher
-	ring   [][]byte
-	at     int
+	ahead *ahead // nil: read by who asks
 }
 
-// hashBeside has what is read hashed by h on another goroutine, until the
-// function that it returns is called.
-func (s *source) hashBeside(h hash.Hash) (stop func()) {
-	s.beside, s.ring = newHasher(h, hold), make([][]byte, hold)
+// readAhead has the blob read and hashed by another goroutine, a little ahead,
+// until the function that it returns is called. h has hashed what is before off
+// by then.
+func (s *source) readAhead(h hash.Hash) (stop func()) {
+	s.ahead = newAhead(s.blob, s.off, s.size, h)
 	return func() {
-		s.beside.stop()
-		s.beside, s.ring = nil, nil
+		s.off = s.ahead.stop()
+		s.ahead = nil
 	}
 }
 
-// hashed sees to it that p is hashed.
-func (s *source) hashed(p []byte) {
-	switch {
-	case s.beside != nil:
-		s.at = (s.at + 1) % len(s.ring)
-		s.ring[s.at] = append(s.ring[s.at][:0], p...)
-		s.beside.write(s.ring[s.at])
-	case s.hash != nil:
-		s.hash.Write(p)
-	}
-}
-
-func (s *source) Read(p []byte) (int, error) {
+func (s *source) Read(p []byte) (n int, err error) {
 	if s.err != nil {
 		return 0, s.err
 	}
@@ -56,14 +41,19 @@ func (s *source) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	p = p[:min(int64(len(p)), s.size-s.off)]
-	n, err := s.blob.ReadAt(p, s.off)
-	s.off += int64(n)
-	s.hashed(p[:n])
-	if n < len(p) {
-		s.err = readError(s.off, s.size, err)
-		return n, s.err
+	if s.ahead != nil {
+		n, err = s.ahead.read(p)
+	} else if n, err = s.blob.ReadAt(p, s.off); n == len(p) {
+		err = nil
+	} else {
+		err = readError(s.off+int64(n), s.size, err)
 	}
-	return n, nil
+	s.off += int64(n)
+	if s.hash != nil {
+		s.hash.Write(p[:n])
+	}
+	s.err = err
+	return n, err
 }
 
 // readError is the error of a blob that ended, or could not be read, at off.

@@ -5,7 +5,6 @@ package toc
 
 import (
 	"bytes"
-	"errors"
 	"math"
 
 	"github.com/seed-81b0d42e/flatten/pkg/image"
@@ -66,14 +65,10 @@ type sparseFile struct {
 	lines  int   // line ends in text
 	count  int64 // fragments that text promises, -1 before it is known
 	end    int64 // where the last fragment ends
-	room   int64 // fragments that may still be added
 }
 
 // add appends a fragment. Empty ones count, but are not kept.
 func (f *sparseFile) add(offset, length int64) error {
-	if f.room--; f.room < 0 {
-		return errFragments
-	}
 	switch {
 	case offset < 0 || length < 0 || offset > math.MaxInt64-length:
 		return image.Corruptf("fragment of a sparse file is out of range")
@@ -88,9 +83,6 @@ func (f *sparseFile) add(offset, length int64) error {
 	}
 	return nil
 }
-
-// errFragments stands for the limit's error, whose value the scanner knows.
-var errFragments = errors.New("too many fragments")
 
 // addOld reads the fragments of an old GNU map, pairs of 12-byte numbers, and
 // tells whether another block follows: by a flag behind the last pair. A pair

@@ -36,6 +36,10 @@ type Layer struct {
 	// BlobSize is the size of the blob, Size that of the tar stream, in bytes.
 	BlobSize, Size int64
 
+	// HeaderBytes is the memory that names, link targets, owner names, PAX records
+	// and sparse maps take, as [image.Limits] counts it.
+	HeaderBytes int64
+
 	// Compression is how the blob is stored, by its magic bytes.
 	Compression Compression
 
@@ -51,6 +55,10 @@ type Layer struct {
 	// Warnings are what was odd in the blob or the stream, Layer being 0 in
 	// each: the layer does not know where in the stack it stands.
 	Warnings []image.Warning
+
+	// Unverified is set when the table comes from a cache: it is that of the
+	// blob with this digest, but the blob at hand has not been read: see [Verify].
+	Unverified bool
 }
 
 // Compression is how a blob is stored.
