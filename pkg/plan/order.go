@@ -143,10 +143,11 @@ func (q *queue) emit(i int32) {
 	q.done[i] = true
 	q.entry(i)
 	if path.Linked() {
-		for _, link := range q.waiting[path.Inode] {
+		links := q.waiting[path.Inode]
+		delete(q.waiting, path.Inode) // before each of them looks for others
+		for _, link := range links {
 			q.emit(link)
 		}
-		delete(q.waiting, path.Inode)
 	}
 }
 

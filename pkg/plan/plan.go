@@ -116,26 +116,29 @@ func (p *Plan) header(path int32) {
 	p.add(Extent{Kind: Header, Offset: int64(path), Length: int64(len(p.scratch))})
 }
 
-// body plans the content of a regular file: its stored bytes, its holes as
-// zeros, and padding.
+// body plans the content of a regular file and its padding.
 func (p *Plan) body(at whiteout.Position) {
 	e := p.View.Entry(at)
 	if e.Type != toc.TypeReg {
 		return
 	}
-	if e.Extra != nil && e.Extra.IsSparse {
-		p.sparse(at.Layer, e)
-	} else if p.opts.Canonical || e.Flags&toc.Unpadded != 0 {
-		p.copy(at.Layer, e.Body(), e.Size)
-	} else {
-		p.copy(at.Layer, e.Body(), e.End()-e.Body())
+	if !isSparse(e) && !p.opts.Canonical && e.Flags&toc.Unpadded == 0 {
+		p.copy(at.Layer, e.Body(), e.End()-e.Body()) // with the padding that it has
 		return
 	}
+	p.content(at.Layer, e)
 	p.zero(toc.Pad(e.Size) - e.Size)
 }
 
-// sparse plans a sparse file as it reads, holes expanded (rules 123, 124).
-func (p *Plan) sparse(layer int32, e *toc.Entry) {
+func isSparse(e *toc.Entry) bool { return e.Extra != nil && e.Extra.IsSparse }
+
+// content plans the content of a regular file as it reads: its stored bytes, and
+// its holes as zeros (rules 123, 124).
+func (p *Plan) content(layer int32, e *toc.Entry) {
+	if !isSparse(e) {
+		p.copy(layer, e.Body(), e.Size)
+		return
+	}
 	from, at := e.Body()+e.Extra.SparseHeader, int64(0)
 	for _, f := range e.Extra.Sparse {
 		p.zero(f.Offset - at)
@@ -144,4 +147,14 @@ func (p *Plan) sparse(layer int32, e *toc.Entry) {
 		at = f.Offset + f.Length
 	}
 	p.zero(e.Size - at)
+}
+
+// Content plans the content of the regular file that an entry holds, without
+// header and padding. That of an entry of any other type is empty.
+func Content(v *whiteout.View, at whiteout.Position) *Plan {
+	p := &Plan{View: v}
+	if e := v.Entry(at); e.Type == toc.TypeReg {
+		p.content(at.Layer, e)
+	}
+	return p
 }

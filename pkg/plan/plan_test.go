@@ -147,3 +147,30 @@ func TestEpoch(t *testing.T) {
 		}
 	}
 }
+
+// The content of a file stands without its header and padding, and with the holes
+// of a sparse one; what is no file has none.
+func TestContent(t *testing.T) {
+	v := merge(t,
+		Layer(Dir("d"), File("d/f", "12345"), File("e", ""), Link("l", "d/f"), Symlink("s", "d/f")),
+		Layer(OldSparse("h", 3000, "0123456789", Fragment{Offset: 1000, Length: 10}), File("i/j", "1")))
+	got := map[string]string{}
+	for i := range v.Paths {
+		p := &v.Paths[i]
+		if v.Content(p) == whiteout.Implied {
+			continue
+		}
+		for _, e := range plan.Content(v, v.Content(p)).Extents {
+			got[p.Name] += e.String() + ";"
+		}
+	}
+	want := map[string]string{
+		"d/f": "copy layer 1 1024..1029;",
+		"l":   "copy layer 1 1024..1029;",
+		"h":   "zeros 1000;copy layer 2 512..522;zeros 1990;",
+		"i/j": "copy layer 2 1536..1537;",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("contents (- want, + got):\n%s", diff)
+	}
+}

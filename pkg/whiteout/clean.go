@@ -8,12 +8,8 @@ import (
 	"strings"
 )
 
-// The bounds of what Linux can store or look up (limits.h: NAME_MAX, PATH_MAX
-// less its final NUL).
-const (
-	maxName = 255
-	maxPath = 4095
-)
+// maxName is the longest name that Linux can store (limits.h: NAME_MAX).
+const maxName = 255
 
 // cleaned is a name of an entry as a path below the root.
 type cleaned struct {

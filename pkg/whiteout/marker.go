@@ -153,13 +153,13 @@ func (r *replay) prune() {
 	for _, o := range r.opaques {
 		parts = r.tree.path(parts[:0], o.dir)
 		if id := r.union.walk(parts); id != none && r.union.nodes[id].is(isDir) {
-			r.union.removeChildren(id)
+			r.takeChildren(id, Position{r.layer, o.entry})
 		}
 	}
 	for _, p := range r.order {
 		parts = r.tree.path(parts[:0], p.dir)
 		if id := r.union.walk(append(parts, p.name)); id != none {
-			r.union.remove(id)
+			r.take(id, Position{r.layer, r.white[p]})
 		}
 		r.warnKept(p)
 	}

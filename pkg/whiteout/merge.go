@@ -16,17 +16,18 @@ type Options struct {
 	// layers too (rule 45), as unpacking all layers into one folder would.
 	FollowLower bool
 
-	// MaxPaths bounds the paths that the layers name or imply, dead ones
-	// included; 0 means 40 million.
-	MaxPaths int
+	// Limits are those of paths, and of directories that no entry stands for.
+	Limits image.Limits
 }
 
 const (
-	defaultMaxPaths = 40_000_000
-
 	// maxWarnings bounds how many warnings are kept; the last one then tells
 	// how many more there were.
 	maxWarnings = 1000
+
+	// impliedBytes is what an implied directory counts for [image.Limits], which
+	// 2 for each entry do not.
+	impliedBytes = 256
 )
 
 // Error is a layer that breaks a rule.
@@ -39,14 +40,19 @@ type Error struct {
 	Entry  string
 	Offset int64
 
-	// Rule is the number of the rule in docs/semantics.md.
+	// Rule is the number of the rule in docs/semantics.md, 0 for a limit that is
+	// in none.
 	Rule int
 
 	Err error
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("layer %d: entry %q at offset %d: %v (rule %d)", e.Layer+1, e.Entry, e.Offset, e.Err, e.Rule)
+	s := fmt.Sprintf("layer %d: entry %s at offset %d: %v", e.Layer+1, image.Quote(e.Entry), e.Offset, e.Err)
+	if e.Rule != 0 {
+		s += fmt.Sprintf(" (rule %d)", e.Rule)
+	}
+	return s
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -55,32 +61,47 @@ func (e *Error) Unwrap() error { return e.Err }
 // up to. It reads nothing but its arguments, and the same layers always give
 // the same view. An error is an [*Error] and [image.ErrCorrupt].
 func Merge(layers []*toc.Layer, opts Options) (*View, error) {
-	if opts.MaxPaths == 0 {
-		opts.MaxPaths = defaultMaxPaths
-	}
-	m := &merger{layers: layers, opts: opts, union: newTree(0), rootAt: Implied}
-	for i := range layers {
-		if err := m.apply(i); err != nil {
-			return nil, err
-		}
+	m := newMerger(layers, opts)
+	if err := m.applyAll(); err != nil {
+		return nil, err
 	}
 	return m.view(), nil
 }
 
 // merger holds what is carried from one layer to the next.
 type merger struct {
-	layers []*toc.Layer
-	opts   Options
-	union  *tree
-	inodes []Inode
-	rootAt Position
-	paths  int // nodes ever made
+	layers    []*toc.Layer
+	opts      Options
+	union     *tree
+	inodes    []Inode
+	rootAt    Position
+	implied   int64 // directories ever made that no entry stood for
+	entries   int64 // of the layers applied, the present one included
+	linkSteps int64 // components walked behind symbolic links
 
 	warnings []image.Warning
 	more     int // warnings not kept
+
+	recording bool
+	taken     []taken
+}
+
+func newMerger(layers []*toc.Layer, opts Options) *merger {
+	opts.Limits = opts.Limits.WithDefaults()
+	return &merger{layers: layers, opts: opts, union: newTree(0), rootAt: Implied}
+}
+
+func (m *merger) applyAll() error {
+	for i := range m.layers {
+		if err := m.apply(i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *merger) apply(layer int) error {
+	m.entries += int64(len(m.layers[layer].Entries))
 	r := &replay{
 		merger: m,
 		tree:   newTree(len(m.layers[layer].Entries)),
@@ -92,6 +113,7 @@ func (m *merger) apply(layer int) error {
 	}
 	r.dropIdleParents()
 	r.prune()
+	r.belowOK = false
 	if err := r.resolvePending(); err != nil {
 		return err
 	}

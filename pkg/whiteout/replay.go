@@ -35,6 +35,10 @@ type replay struct {
 	lastDir  string
 	lastNode int32
 	lastOK   bool
+
+	// What below was asked last, and its answer.
+	belowDir, belowNode int32
+	belowOK             bool
 }
 
 // place is a path in the layer's own tree: a folder and a name in it.
@@ -82,8 +86,8 @@ func (r *replay) replay(e *toc.Entry) error {
 	if c.path == "" {
 		return r.replayRoot(e)
 	}
-	if len(c.path) > maxPath {
-		return r.fail(94, "the path is %d bytes long, Linux has at most %d", len(c.path), maxPath)
+	if most := r.opts.Limits.PathBytes; int64(len(c.path)) > most {
+		return r.fail(94, "the path is %d bytes long, %w", len(c.path), image.Over("PathBytes", most))
 	}
 	dir, base := split(c.path)
 	if strings.HasPrefix(base, prefix) && !aufsMetadata(c.path) {
@@ -147,17 +151,15 @@ func (r *replay) checkComponents(dir string) {
 }
 
 func (r *replay) checkLength(parent int32, base string) error {
-	if n := int(r.nodes[parent].depth) + 1 + len(base); parent != root && n > maxPath {
-		return r.fail(94, "the path is %d bytes long once its links are followed, Linux has at most %d", n, maxPath)
+	n, most := int64(r.nodes[parent].depth)+1+int64(len(base)), r.opts.Limits.PathBytes
+	if parent != root && n > most {
+		return r.fail(94, "the path is %d bytes long once its links are followed, %w", n, image.Over("PathBytes", most))
 	}
 	return nil
 }
 
 // put adds a node for the entry that is being replayed.
 func (r *replay) put(parent int32, base string, n node) (int32, error) {
-	if r.paths++; r.paths > r.opts.MaxPaths {
-		return none, r.fail(0, "the layers have more than %d paths", r.opts.MaxPaths)
-	}
 	n.name, n.first = base, r.at
 	if parent == root && strings.HasPrefix(base, aufsPrefix) {
 		n.flags |= hidden

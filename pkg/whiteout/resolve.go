@@ -6,6 +6,7 @@ package whiteout
 import (
 	"strings"
 
+	"github.com/seed-81b0d42e/flatten/pkg/image"
 	"github.com/seed-81b0d42e/flatten/pkg/toc"
 )
 
@@ -16,6 +17,11 @@ const (
 	// maxSteps is how many components one path may have with all its links
 	// followed: more than any path that Linux can look up.
 	maxSteps = 8192
+
+	// maxLinkSteps is how many components all paths of all layers may have behind
+	// their first links, beside linkStepsEach for each entry.
+	maxLinkSteps  = 16 << 20
+	linkStepsEach = 64
 )
 
 // folder resolves the folder of an entry in the layer's own tree, following
@@ -91,6 +97,9 @@ func (w *walker) walk() (int32, error) {
 		if w.steps++; w.steps > maxSteps {
 			return none, w.fail(51, "the path has more than %d components with its links followed", maxSteps)
 		}
+		if err := w.countSteps(); err != nil {
+			return none, err
+		}
 		if part == ".." {
 			if cur == root {
 				w.warnHere(49, "a symbolic link in the path climbs above the root; clamped")
@@ -139,6 +148,18 @@ func (w *walker) step(cur int32, part string) (int32, error) {
 	return none, w.notDir(part)
 }
 
+// countSteps counts what links add to the work of a merge, lest each of many
+// entries takes the longest way there is.
+func (w *walker) countSteps() error {
+	if w.hops == 0 {
+		return nil
+	}
+	if w.linkSteps++; w.linkSteps-linkStepsEach*w.entries > maxLinkSteps {
+		return w.fail(51, "the symbolic links in all paths lead through more than %d components", w.linkSteps-1)
+	}
+	return nil
+}
+
 func (w *walker) notDir(part string) error {
 	rule := 44
 	if w.hops > 0 {
@@ -167,6 +188,10 @@ func (w *walker) imply(parent int32, name string) (int32, error) {
 	if err := w.checkLength(parent, name); err != nil {
 		return none, err
 	}
+	w.implied++
+	if most := w.opts.Limits.HeaderBytes; w.implied-2*w.entries > most/impliedBytes {
+		return none, w.fail(0, "%d directories that the layers have no entry for: %w", w.implied, image.Over("HeaderBytes", most))
+	}
 	gid := w.groupBelow(parent)
 	return w.put(parent, name, node{inode: none, at: Implied, flags: isDir | w.mark, gid: gid})
 }
@@ -177,7 +202,7 @@ func (w *walker) imply(parent int32, name string) (int32, error) {
 func (w *walker) groupBelow(parent int32) uint32 {
 	at := w.nodes[parent].at
 	if at == Implied {
-		lower := w.union.walk(w.tree.path(nil, parent))
+		lower := w.below(parent)
 		if lower == none {
 			return 0
 		}
@@ -192,6 +217,28 @@ func (w *walker) groupBelow(parent int32) uint32 {
 	return 0
 }
 
+// below is the directory of the lower layers where a directory of this layer
+// lies, or none. Those of a path are asked for one after the other.
+func (r *replay) below(dir int32) int32 {
+	if dir == root {
+		return root
+	}
+	if r.belowOK && r.belowDir == dir {
+		return r.belowNode
+	}
+	var id int32
+	if up := r.nodes[dir].parent; r.belowOK && r.belowDir == up {
+		id = none
+		if r.belowNode != none && r.union.nodes[r.belowNode].is(isDir) {
+			id = r.union.lookup(r.belowNode, r.nodes[dir].name)
+		}
+	} else {
+		id = r.union.walk(r.tree.path(nil, dir))
+	}
+	r.belowDir, r.belowNode, r.belowOK = dir, id, true
+	return id
+}
+
 // lowerLink returns the target of the symbolic link that the lower layers have
 // below a directory, when lower links are followed at all and this layer has
 // not removed it.
@@ -202,7 +249,11 @@ func (w *walker) lowerLink(dir int32, name string) (string, bool) {
 	if _, gone := w.white[place{dir, name}]; gone {
 		return "", false
 	}
-	id := w.union.walk(append(w.tree.path(nil, dir), name))
+	lower := w.below(dir)
+	if lower == none || !w.union.nodes[lower].is(isDir) {
+		return "", false
+	}
+	id := w.union.lookup(lower, name)
 	if id == none || w.union.nodes[id].is(isDir) {
 		return "", false
 	}

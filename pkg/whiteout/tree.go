@@ -119,14 +119,6 @@ func (t *tree) grow() {
 // remove takes a node and all below it out of the tree.
 func (t *tree) remove(id int32) { t.nodes[id].flags |= dead }
 
-// removeChildren takes all below a node out of the tree.
-func (t *tree) removeChildren(id int32) {
-	for c := range t.children(id) {
-		t.remove(c)
-	}
-	t.nodes[id].child = none
-}
-
 // children yields the live children of a node, last added first.
 func (t *tree) children(id int32) iter.Seq[int32] {
 	return func(yield func(int32) bool) {

@@ -36,7 +36,7 @@ func (r *replay) uniteDir(own, lower int32) {
 		switch {
 		case !n.is(isDir):
 			if old != none {
-				r.union.remove(old)
+				r.takeFor(taken{old, n.at, true})
 			}
 			r.union.add(lower, *n)
 			continue
@@ -48,7 +48,7 @@ func (r *replay) uniteDir(own, lower int32) {
 			}
 		default:
 			r.warnInTheWay(n, old)
-			r.union.remove(old)
+			r.takeFor(taken{old, firm(n), true})
 			old = r.union.add(lower, *n)
 		}
 		r.union.nodes[old].flags &^= weak | marked | opaque
