@@ -3,17 +3,14 @@
 
 package splice
 
-import (
-	"encoding/binary"
-	"io"
-)
+import "encoding/binary"
 
 // bitWriter writes bits, the lowest of a byte first (RFC 1951 section 3.1.1).
 //
 // Invariant: acc holds n < 8 bits that no byte of buf has yet; its higher bits
 // are 0.
 type bitWriter struct {
-	w   io.Writer
+	out sink
 	buf []byte
 	acc uint64
 	n   uint
@@ -23,8 +20,13 @@ type bitWriter struct {
 // bitBuffer is how many bytes are gathered before they are written.
 const bitBuffer = 1 << 20
 
-func newBitWriter(w io.Writer) *bitWriter {
-	return &bitWriter{w: w, buf: make([]byte, 0, bitBuffer)}
+// sink takes full buffers and gives empty ones for them.
+type sink interface {
+	swap(full []byte) (empty []byte, err error)
+}
+
+func newBitWriter(out sink) *bitWriter {
+	return &bitWriter{out: out, buf: make([]byte, 0, bitBuffer)}
 }
 
 // room makes sure that n bytes fit into the buffer.
@@ -37,7 +39,7 @@ func (b *bitWriter) room(n int) {
 // flush writes the whole bytes gathered so far.
 func (b *bitWriter) flush() {
 	if b.err == nil && len(b.buf) > 0 {
-		_, b.err = b.w.Write(b.buf)
+		b.buf, b.err = b.out.swap(b.buf)
 	}
 	b.buf = b.buf[:0]
 }

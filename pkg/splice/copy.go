@@ -4,9 +4,11 @@
 package splice
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
+	"github.com/seed-81b0d42e/flatten/pkg/image"
 	"github.com/seed-81b0d42e/flatten/pkg/inflate"
 )
 
@@ -116,8 +118,11 @@ func (c *copier) read(blob io.ReaderAt, off, n int64) ([]byte, error) {
 		c.buf = make([]byte, maxRead)
 	}
 	m, err := blob.ReadAt(c.buf[:n], off)
-	if int64(m) < n {
-		return nil, fmt.Errorf("byte %d: %w", off+int64(m), err)
+	switch {
+	case int64(m) == n:
+		return c.buf[:n], nil
+	case err == nil || errors.Is(err, io.EOF):
+		return nil, image.Corruptf("blob ends at byte %d, not as when it was scanned", off+int64(m))
 	}
-	return c.buf[:n], nil
+	return nil, fmt.Errorf("byte %d: %w", off+int64(m), err)
 }

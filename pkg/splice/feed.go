@@ -15,7 +15,7 @@ import (
 // item is one step of the output: a piece to copy, or with chunk a part of an
 // encoded one. crc is that of a piece which is a part of a block.
 type item struct {
-	piece int
+	piece Piece
 	crc   uint32
 	chunk chan chunk
 }
@@ -23,12 +23,11 @@ type item struct {
 // feeder walks the pieces in order, reads what is to be encoded and has it
 // compressed, a few chunks ahead of the assembler.
 type feeder struct {
-	pieces []Piece
-	opts   Options
-	queue  chan item
-	read   reader
-	enc    encoder
-	group  errgroup.Group
+	opts  Options
+	queue chan item
+	read  reader
+	enc   encoder
+	group errgroup.Group
 
 	extent int   // the extent that is being read
 	skip   int64 // bytes of it that have been
@@ -39,9 +38,9 @@ type feeder struct {
 	window int
 }
 
-func newFeeder(p *plan.Plan, layers []Layer, pieces []Piece, opts Options) *feeder {
+func newFeeder(p *plan.Plan, layers []Layer, opts Options) *feeder {
 	f := &feeder{
-		pieces: pieces, opts: opts,
+		opts:  opts,
 		queue: make(chan item, 4*opts.Jobs),
 		enc:   encoder{level: opts.level()},
 	}
@@ -60,31 +59,34 @@ func (g gather) Write(p []byte) (int, error) {
 }
 
 // run feeds all pieces and closes the queue.
-func (f *feeder) run(ctx context.Context) error {
-	defer close(f.queue)
+func (f *feeder) run(ctx context.Context, pieces <-chan Piece) error {
 	defer f.group.Wait()
-	for i := range f.pieces {
-		p := &f.pieces[i]
-		var err error
+	for {
+		p, ok, err := receive(ctx, pieces)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			close(f.queue)
+			return nil
+		}
 		switch {
 		case p.Encoded():
 			err = f.encode(ctx, p)
 		case p.Part != nil:
-			err = f.sum(ctx, i)
+			err = f.sum(ctx, p)
 		default:
-			err = f.send(ctx, item{piece: i})
+			err = send(ctx, f.queue, item{piece: p})
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // sum reads a part of a block, for its CRC, of which the block map has only that
 // of the whole.
-func (f *feeder) sum(ctx context.Context, i int) error {
-	p := &f.pieces[i]
+func (f *feeder) sum(ctx context.Context, p Piece) error {
 	f.extent, f.skip = int(p.Extent), p.Skip
 	crc := crc32.NewIEEE()
 	f.read.w.Writer = crc
@@ -92,21 +94,12 @@ func (f *feeder) sum(ctx context.Context, i int) error {
 	if err := f.pass(ctx, p.Length); err != nil {
 		return err
 	}
-	return f.send(ctx, item{piece: i, crc: crc.Sum32()})
-}
-
-func (f *feeder) send(ctx context.Context, it item) error {
-	select {
-	case f.queue <- it:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return send(ctx, f.queue, item{piece: p, crc: crc.Sum32()})
 }
 
 // encode reads one piece and has it compressed, chunk by chunk. The first chunk
 // has no window: what stands before it is not at hand uncompressed.
-func (f *feeder) encode(ctx context.Context, p *Piece) error {
+func (f *feeder) encode(ctx context.Context, p Piece) error {
 	f.extent, f.skip = int(p.Extent), p.Skip
 	f.buf = nil
 	for left := p.Length; left > 0; {
@@ -149,7 +142,7 @@ func (f *feeder) compress(ctx context.Context) error {
 		f.opts.TarHash.Write(data)
 	}
 	result := make(chan chunk, 1)
-	if err := f.send(ctx, item{chunk: result}); err != nil {
+	if err := send(ctx, f.queue, item{chunk: result}); err != nil {
 		return err
 	}
 	f.group.Go(func() error {

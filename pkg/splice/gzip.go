@@ -59,23 +59,26 @@ func (o *Options) Encoder() string {
 
 // Pieces divides a plan as Gzip does with these options.
 func Pieces(p *plan.Plan, layers []Layer, o Options) ([]Piece, error) {
+	blocks, split := o.cutting(layers)
+	return Cut(p, blocks, split)
+}
+
+// cutting is what a plan is cut by.
+func (o *Options) cutting(layers []Layer) ([][]inflate.Block, Splitter) {
 	if o.Level != 0 || o.Reencode {
-		return Cut(p, nil, nil)
+		return nil, nil
 	}
 	blocks := make([][]inflate.Block, len(layers))
 	for i := range layers {
 		blocks[i] = layers[i].Blocks
 	}
-	return Cut(p, blocks, &splitter{layers: layers})
+	return blocks, &splitter{layers: layers}
 }
 
 // Stats are what became of the bytes of a tar stream.
 type Stats struct {
 	// Copied and Encoded are uncompressed bytes; together they are the tar.
 	Copied, Encoded int64
-
-	// Pieces is the number of pieces.
-	Pieces int
 }
 
 // gzipHeader begins the output: deflate, no flags, no time, unknown system
@@ -83,32 +86,66 @@ type Stats struct {
 var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff}
 
 // Gzip writes the tar stream that a plan stands for as one gzip member. After
-// an error what was written has no end that a reader would accept.
+// an error what was written has no end that a reader would accept. w is written
+// to by one goroutine at a time, and by none once Gzip has returned.
+//
+// Five kinds of goroutines work one behind the other: the cutter divides the
+// plan into pieces, the feeder reads what is to be encoded, encoders compress
+// it, the assembler puts all together bit by bit, and the last one writes.
 func Gzip(ctx context.Context, w io.Writer, p *plan.Plan, layers []Layer, opts Options) (Stats, error) {
 	if opts.Jobs <= 0 {
 		opts.Jobs = runtime.GOMAXPROCS(0)
 	}
-	pieces, err := Pieces(p, layers, opts)
-	if err != nil {
-		return Stats{}, err
-	}
 	group, ctx := errgroup.WithContext(ctx)
-	f := newFeeder(p, layers, pieces, opts)
-	a := assembler{out: newBitWriter(w), pieces: pieces, layers: layers, progress: opts.Progress}
-	a.out.bytes(gzipHeader)
-	group.Go(func() error { return f.run(ctx) })
-	group.Go(func() error { return a.run(ctx, f.queue) })
+	pieces := make(chan Piece, 64)
+	group.Go(func() error {
+		blocks, split := opts.cutting(layers)
+		err := cut(p, blocks, split, func(p Piece) error { return send(ctx, pieces, p) })
+		if err == nil {
+			close(pieces)
+		}
+		return err
+	})
+	f := newFeeder(p, layers, opts)
+	group.Go(func() error { return f.run(ctx, pieces) })
+	out := newPipe()
+	group.Go(func() error { return out.run(w) })
+	a := assembler{out: newBitWriter(out), layers: layers, progress: opts.Progress}
+	group.Go(func() error {
+		defer out.close()
+		return a.run(ctx, f.queue)
+	})
 	if err := group.Wait(); err != nil {
 		return Stats{}, err
 	}
-	return a.stats, a.finish()
+	return a.stats, nil
+}
+
+// send sends v unless ctx ends before there is room for it.
+func send[T any](ctx context.Context, to chan<- T, v T) error {
+	select {
+	case to <- v:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// receive waits for what send sends. It is false when all has been: a sender that
+// fails does not close its channel, but ends ctx.
+func receive[T any](ctx context.Context, from <-chan T) (v T, ok bool, err error) {
+	select {
+	case v, ok = <-from:
+		return v, ok, nil
+	case <-ctx.Done():
+		return v, false, context.Cause(ctx)
+	}
 }
 
 // assembler puts pieces together in the order of the output.
 type assembler struct {
 	out      *bitWriter
 	copier   copier
-	pieces   []Piece
 	layers   []Layer
 	progress func(int64)
 	crc      uint32
@@ -116,17 +153,20 @@ type assembler struct {
 	stats    Stats
 }
 
-// run writes what comes through the queue until it is closed.
+// run writes the member that what comes through the queue makes.
 func (a *assembler) run(ctx context.Context, queue <-chan item) error {
 	a.copier.out = a.out
-	a.stats.Pieces = len(a.pieces)
-	for it := range queue {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+	a.out.bytes(gzipHeader)
+	for {
+		it, ok, err := receive(ctx, queue)
+		if err != nil {
+			return err
 		}
-		var err error
+		if !ok {
+			return a.finish()
+		}
 		if it.chunk == nil {
-			err = a.copy(&a.pieces[it.piece], it.crc)
+			err = a.copy(&it.piece, it.crc)
 		} else {
 			err = a.encoded(<-it.chunk)
 		}
@@ -137,7 +177,6 @@ func (a *assembler) run(ctx context.Context, queue <-chan item) error {
 			a.progress(a.done)
 		}
 	}
-	return nil
 }
 
 // copy writes a piece that is copied. crc is that of its bytes when it is a part

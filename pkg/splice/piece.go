@@ -83,54 +83,75 @@ type Splitter interface {
 // that they refer to stand at the same distance in the output. Of other blocks
 // that part is copied of which that is true.
 func Cut(p *plan.Plan, blocks [][]inflate.Block, split Splitter) ([]Piece, error) {
-	c := cutter{split: split}
+	var pieces []Piece
+	err := cut(p, blocks, split, func(p Piece) error {
+		pieces = append(pieces, p)
+		return nil
+	})
+	return pieces, err
+}
+
+// cut hands out the pieces of Cut one by one, until yield returns an error.
+func cut(p *plan.Plan, blocks [][]inflate.Block, split Splitter, yield func(Piece) error) error {
+	c := cutter{split: split, yield: yield}
 	for i, e := range p.Extents {
 		if e.Kind == plan.Copy && len(blocks) > 0 && e.Length >= minRun {
 			if err := c.extent(i, e, blocks[e.Layer]); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		c.encode(i, e.Length-c.done)
 		c.done = 0
 	}
-	return c.pieces, nil
+	return c.flush()
 }
 
 // cutter makes pieces, extent by extent.
 type cutter struct {
-	split  Splitter
-	pieces []Piece
-	offset int64 // in the output
-	done   int64 // bytes of the current extent that are in pieces
+	split   Splitter
+	yield   func(Piece) error
+	pending Piece // the run to encode that is being gathered; Length 0 for none
+	offset  int64 // in the output
+	done    int64 // bytes of the current extent that are in pieces
 }
 
-// encode appends n bytes of an extent that are to be encoded.
+// encode adds n bytes of an extent that are to be encoded.
 func (c *cutter) encode(extent int, n int64) {
 	if n == 0 {
 		return
 	}
-	if last := len(c.pieces) - 1; last >= 0 && c.pieces[last].Encoded() {
-		c.pieces[last].Length += n
-	} else {
-		c.pieces = append(c.pieces, Piece{
-			Offset: c.offset, Length: n, Layer: -1, Extent: int32(extent), Skip: c.done,
-		})
+	if c.pending.Length == 0 {
+		c.pending = Piece{Offset: c.offset, Layer: -1, Extent: int32(extent), Skip: c.done}
 	}
+	c.pending.Length += n
 	c.offset += n
 	c.done += n
 }
 
-// copy appends a piece that is copied, what lies between it and the last one
-// encoded. from is where it begins in the extent.
-func (c *cutter) copy(extent int, from int64, p Piece) {
-	c.encode(extent, from-c.done)
-	p.Offset, p.Extent, p.Skip = c.offset, int32(extent), c.done
-	c.pieces = append(c.pieces, p)
-	c.offset += p.Length
-	c.done += p.Length
+// flush hands out what is gathered.
+func (c *cutter) flush() error {
+	if c.pending.Length == 0 {
+		return nil
+	}
+	p := c.pending
+	c.pending = Piece{}
+	return c.yield(p)
 }
 
-// extent appends the runs and parts of blocks that can be copied, and what lies
+// copy hands out a piece that is copied, what lies between it and the last one
+// encoded. from is where it begins in the extent.
+func (c *cutter) copy(extent int, from int64, p Piece) error {
+	c.encode(extent, from-c.done)
+	if err := c.flush(); err != nil {
+		return err
+	}
+	p.Offset, p.Extent, p.Skip = c.offset, int32(extent), c.done
+	c.offset += p.Length
+	c.done += p.Length
+	return c.yield(p)
+}
+
+// extent hands out the runs and parts of blocks that can be copied, and what lies
 // between.
 func (c *cutter) extent(i int, e plan.Extent, blocks []inflate.Block) error {
 	end := e.Offset + e.Length
@@ -143,7 +164,10 @@ func (c *cutter) extent(i int, e plan.Extent, blocks []inflate.Block) error {
 		if last > n {
 			from, to := blocks[n].Offset, blocks[last-1].Offset+blocks[last-1].Length
 			if to-from >= minRun {
-				c.copy(i, from-e.Offset, Piece{Length: to - from, Layer: e.Layer, First: int32(n), Last: int32(last)})
+				err := c.copy(i, from-e.Offset, Piece{Length: to - from, Layer: e.Layer, First: int32(n), Last: int32(last)})
+				if err != nil {
+					return err
+				}
 			}
 			n = last
 			continue
@@ -156,7 +180,7 @@ func (c *cutter) extent(i int, e plan.Extent, blocks []inflate.Block) error {
 	return nil
 }
 
-// part appends the part of a block that can be copied, if there is a large one.
+// part hands out the part of a block that can be copied, if there is a large one.
 func (c *cutter) part(i int, e plan.Extent, n int32, b *inflate.Block) error {
 	from, to := max(e.Offset, b.Offset), min(e.Offset+e.Length, b.Offset+b.Length)
 	if to-from < minRun || c.split == nil || min(b.Length, b.End-b.Start) > maxWords {
@@ -166,10 +190,9 @@ func (c *cutter) part(i int, e plan.Extent, n int32, b *inflate.Block) error {
 	if err != nil || part == nil || part.To-part.From < minRun {
 		return err
 	}
-	c.copy(i, part.From-e.Offset, Piece{
+	return c.copy(i, part.From-e.Offset, Piece{
 		Length: part.To - part.From, Layer: e.Layer, First: n, Last: n + 1, Part: part,
 	})
-	return nil
 }
 
 // whole reports whether a block and all that it refers to are in [from, to).

@@ -4,9 +4,11 @@
 package splice
 
 import (
+	"errors"
 	"io"
 	"sort"
 
+	"github.com/seed-81b0d42e/flatten/pkg/image"
 	"github.com/seed-81b0d42e/flatten/pkg/inflate"
 )
 
@@ -61,6 +63,11 @@ func (s *splitter) parse(layer, block int32, b *inflate.Block) error {
 	s.known = false
 	first, end := b.Start/8, (b.End+7)/8
 	if err := s.tokens.Parse(io.NewSectionReader(s.layers[layer].Blob, first, end-first), *b); err != nil {
+		var corrupt *inflate.CorruptError
+		var truncated *inflate.TruncatedError
+		if errors.As(err, &corrupt) || errors.As(err, &truncated) {
+			err = image.Corruptf("blob has changed since it was scanned: %w", err)
+		}
 		return err
 	}
 	s.layer, s.block, s.known = layer, block, true
