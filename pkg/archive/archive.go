@@ -42,8 +42,9 @@ type Options struct {
 	// [os.TempDir].
 	TempDir string
 
-	// MaxSize is the most bytes that are stored there; 0 means 1 TiB.
-	MaxSize int64
+	// Limits are those of documents, and of what is stored: its size and how many
+	// times as long it is as the compressed archive.
+	Limits image.Limits
 }
 
 // OpenOCI opens an image in an oci-archive. The image must be closed.
@@ -59,8 +60,7 @@ func OpenDocker(ctx context.Context, file string, opt Options) (*image.Image, er
 // Open opens an image in whatever is at a path: a layout directory or either
 // archive. The image must be closed.
 func Open(ctx context.Context, path string, opt Options) (*image.Image, error) {
-	info, err := os.Stat(path)
-	if err == nil && info.IsDir() {
+	if isDir(path) {
 		if err := checkDir(path); err != nil {
 			return nil, err
 		}
@@ -72,37 +72,73 @@ func Open(ctx context.Context, path string, opt Options) (*image.Image, error) {
 // OpenStream opens an image in either archive, which is read to its end. The
 // image must be closed. Reading from r itself is not interrupted by ctx.
 func OpenStream(ctx context.Context, r io.Reader, opt Options) (*image.Image, error) {
-	if opt.Source == "" {
-		opt.Source = reference.Stdin.String()
-	}
-	f, err := spoolStream(ctx, r, opt)
+	a, err := openStream(ctx, r, opt)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", opt.Source, err)
+		return nil, err
 	}
-	members, form, err := contents(ctx, f, reference.Path)
+	img, err := a.image(ctx)
+	return img, a.streamError(err)
+}
+
+// OpenRoot opens what the options mean in a file, as it is stored and whatever
+// its platform. The form is reference.OCIArchive, reference.DockerArchive, or
+// reference.Path for whatever is there. It must be closed.
+func OpenRoot(ctx context.Context, path string, form reference.Kind, opt Options) (*image.Root, error) {
+	if form == reference.Path && isDir(path) {
+		if err := checkDir(path); err != nil {
+			return nil, err
+		}
+		return layout.OpenRootDir(ctx, path, layoutOptions(opt))
+	}
+	a, err := openFileAs(ctx, path, form, opt)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", opt.Source, err), f.Close())
+		return nil, err
 	}
-	img, err := openImage(ctx, f, members, form, opt)
-	if err == nil {
-		return img, nil
+	return a.root(ctx)
+}
+
+// OpenRootStream is OpenRoot for an archive of either form that is read to its
+// end. Reading from r itself is not interrupted by ctx.
+func OpenRootStream(ctx context.Context, r io.Reader, opt Options) (*image.Root, error) {
+	a, err := openStream(ctx, r, opt)
+	if err != nil {
+		return nil, err
 	}
-	// What the hint names cannot be chosen from a stream.
-	if selector, ok := strings.CutPrefix(image.Hint(err), hintPrefix+opt.Source); ok {
-		err = image.WithHint(err, "keep it in a file and name one, such as %s:FILE%s", form, selector)
-	}
-	return nil, err
+	root, err := a.root(ctx)
+	return root, a.streamError(err)
 }
 
 // hintPrefix begins the hint that names an image among several.
 const hintPrefix = "name one, such as "
 
 func layoutOptions(opt Options) layout.Options {
-	return layout.Options{Source: opt.Source, Tag: opt.Tag, Digest: opt.Digest, Platform: opt.Platform}
+	return layout.Options{Source: opt.Source, Tag: opt.Tag, Digest: opt.Digest, Platform: opt.Platform, Limits: opt.Limits}
 }
 
-// open opens a file of a form, or of either for reference.Path.
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// open opens an image in a file of a form, or of either for reference.Path.
 func open(ctx context.Context, file string, form reference.Kind, opt Options) (*image.Image, error) {
+	a, err := openFileAs(ctx, file, form, opt)
+	if err != nil {
+		return nil, err
+	}
+	return a.image(ctx)
+}
+
+// archive is an archive of which the members are known.
+type archive struct {
+	file    *spooled
+	members *tarFS
+	form    reference.Kind
+	opt     Options // with a Source
+}
+
+// openFileAs reads which members a file of a form has.
+func openFileAs(ctx context.Context, file string, form reference.Kind, opt Options) (*archive, error) {
 	name := file
 	if form != reference.Path {
 		name = form.String() + ":" + file
@@ -117,40 +153,91 @@ func open(ctx context.Context, file string, form reference.Kind, opt Options) (*
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	members, form, err := contents(ctx, f, form)
+	members, form, err := contents(ctx, f, form, opt.Limits)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
 	}
 	if opt.Source == "" {
 		opt.Source = form.String() + ":" + file
 	}
-	return openImage(ctx, f, members, form, opt)
+	return &archive{f, members, form, opt}, nil
+}
+
+// openStream stores an archive and reads which members it has.
+func openStream(ctx context.Context, r io.Reader, opt Options) (*archive, error) {
+	if opt.Source == "" {
+		opt.Source = reference.Stdin.String()
+	}
+	f, err := spoolStream(ctx, r, opt)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", opt.Source, err)
+	}
+	members, form, err := contents(ctx, f, reference.Path, opt.Limits)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", opt.Source, err), f.Close())
+	}
+	return &archive{f, members, form, opt}, nil
 }
 
 // contents returns what is in an archive, and its form if that is not known.
-func contents(ctx context.Context, f *spooled, form reference.Kind) (*tarFS, reference.Kind, error) {
-	members, err := index(ctx, f, f.size)
+func contents(ctx context.Context, f *spooled, form reference.Kind, limits image.Limits) (*tarFS, reference.Kind, error) {
+	members, err := index(ctx, f, f.size, limits)
 	if err == nil && form == reference.Path {
 		form, err = members.form()
 	}
 	return members, form, err
 }
 
-// openImage opens an image in an archive, and closes the archive if it cannot.
-func openImage(ctx context.Context, f *spooled, members *tarFS, form reference.Kind, opt Options) (*image.Image, error) {
+// image opens an image in the archive, which it closes if it cannot.
+func (a *archive) image(ctx context.Context) (*image.Image, error) {
 	var img *image.Image
-	var err error
-	switch isDocker := members.has(dockerManifest); {
-	case form == reference.DockerArchive:
-		img, err = openDocker(members, opt)
-	case isDocker && !members.has(v1.ImageLayoutFile):
-		err = image.WithHint(image.Corruptf("%s: a docker-archive, not an oci-archive", opt.Source), "use docker-archive:")
+	err := a.checkForm()
+	switch {
+	case err != nil:
+	case a.form == reference.DockerArchive:
+		img, err = openDocker(a.members, a.opt)
 	default:
-		img, err = layout.Open(ctx, members, layoutOptions(opt))
+		img, err = layout.Open(ctx, a.members, layoutOptions(a.opt))
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, a.file.Close())
 	}
-	img.Closer = f
+	img.Closer = a.file
 	return img, nil
+}
+
+// root opens what the options mean, and closes the archive if it cannot.
+func (a *archive) root(ctx context.Context) (*image.Root, error) {
+	var root *image.Root
+	err := a.checkForm()
+	switch {
+	case err != nil:
+	case a.form == reference.DockerArchive:
+		root, err = openDockerRoot(ctx, a.members, a.opt)
+	default:
+		root, err = layout.OpenRoot(a.members, layoutOptions(a.opt))
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.file.Close())
+	}
+	root.Closer = a.file
+	return root, nil
+}
+
+// checkForm fails for a docker-archive that is no oci-archive where that is what
+// was named.
+func (a *archive) checkForm() error {
+	if a.form != reference.DockerArchive && a.members.has(dockerManifest) && !a.members.has(v1.ImageLayoutFile) {
+		return image.WithHint(image.Corruptf("%s: a docker-archive, not an oci-archive", a.opt.Source), "use docker-archive:")
+	}
+	return nil
+}
+
+// streamError gives an error of a stream another hint where that names an image,
+// which cannot be chosen from a stream.
+func (a *archive) streamError(err error) error {
+	if selector, ok := strings.CutPrefix(image.Hint(err), hintPrefix+a.opt.Source); ok {
+		return image.WithHint(err, "keep it in a file and name one, such as %s:FILE%s", a.form, selector)
+	}
+	return err
 }

@@ -32,12 +32,17 @@
 //     counts. Other members, and names with ".." or of more than 1,024 bytes, do not
 //     exist. Sparse members are refused.
 //   - A name in manifest.json that leads outside the archive is refused.
-//   - At most 131,072 members, 64 MiB of names, 16,384 images and, after
-//     decompression, 1 TiB.
+//   - At most 131,072 members, 64 MiB of names and 16,384 images. What is stored is
+//     within the Size and the Ratio of image.Limits.
 //   - One image of a docker-archive is chosen by a tag in RepoTags, completed as
 //     Docker does (app is docker.io/library/app:latest), or by its ID. If neither is
 //     given there must be only one. Its configuration says for which platform it
 //     is; rules 127 and 160 apply.
+//   - An image of a docker-archive that is opened to be copied (OpenRoot) is given
+//     a manifest, the OCI's: of the configuration and the layers as they are
+//     stored, compressed or not. The same configuration and layers give the same
+//     manifest; it is seldom that of the image's registry. A layer that is
+//     compressed is read for it and must have its diffID (151).
 //
 // What is wrong with an archive is image.ErrCorrupt and names the member. Nothing
 // here reads layers: whoever reads a blob verifies it.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/seed-81b0d42e/flatten/internal/near"
 	"github.com/seed-81b0d42e/flatten/pkg/image"
 	"github.com/seed-81b0d42e/flatten/pkg/reference"
 )
@@ -38,6 +39,9 @@ const maxImages = 1 << 14
 func parseSaved(raw []byte) ([]saved, error) {
 	var count []struct{}
 	if err := json.Unmarshal(raw, &count); err != nil {
+		return nil, image.Corruptf("%s: %w", dockerManifest, err)
+	}
+	if err := image.CheckKeys(raw); err != nil {
 		return nil, image.Corruptf("%s: %w", dockerManifest, err)
 	}
 	if len(count) > maxImages {
@@ -66,23 +70,7 @@ func parseSaved(raw []byte) ([]saved, error) {
 
 // openDocker opens an image of a docker-archive.
 func openDocker(t *tarFS, opt Options) (*image.Image, error) {
-	fail := func(err error) (*image.Image, error) { return nil, fmt.Errorf("%s: %w", opt.Source, err) }
-	if !t.has(dockerManifest) {
-		_, err := t.form()
-		if err == nil {
-			err = image.WithHint(image.Corruptf("an oci-archive, not a docker-archive"), "use oci-archive:")
-		}
-		return fail(err)
-	}
-	raw, err := t.read(dockerManifest, image.MaxManifestSize)
-	if err != nil {
-		return fail(err)
-	}
-	all, err := parseSaved(raw)
-	if err != nil {
-		return fail(err)
-	}
-	s, err := t.choose(all, opt)
+	s, err := t.saved(opt)
 	if err != nil {
 		return nil, err
 	}
@@ -91,16 +79,46 @@ func openDocker(t *tarFS, opt Options) (*image.Image, error) {
 		err = image.CheckPlatform(img, image.Options{Platform: opt.Platform})
 	}
 	if err != nil {
-		return fail(err)
+		return nil, fmt.Errorf("%s: %w", opt.Source, err)
 	}
-	img.Reference = opt.Source
+	img.Reference = opt.Source + selector(opt)
+	return img, nil
+}
+
+// selector is what follows the archive in the reference of an image.
+func selector(opt Options) string {
 	switch {
 	case opt.Digest != "":
-		img.Reference += "@" + string(opt.Digest)
+		return "@" + string(opt.Digest)
 	case opt.Tag != "":
-		img.Reference += ":" + opt.Tag
+		return ":" + opt.Tag
 	}
-	return img, nil
+	return ""
+}
+
+// saved returns the image of a docker-archive that the options mean.
+func (t *tarFS) saved(opt Options) (saved, error) {
+	all, err := t.allSaved()
+	if err != nil {
+		return saved{}, fmt.Errorf("%s: %w", opt.Source, err)
+	}
+	return t.choose(all, opt)
+}
+
+// allSaved returns the images of a docker-archive.
+func (t *tarFS) allSaved() ([]saved, error) {
+	if !t.has(dockerManifest) {
+		_, err := t.form()
+		if err == nil {
+			err = image.WithHint(image.Corruptf("an oci-archive, not a docker-archive"), "use oci-archive:")
+		}
+		return nil, err
+	}
+	raw, err := t.read(dockerManifest, "ManifestBytes", t.limits.ManifestBytes)
+	if err != nil {
+		return nil, err
+	}
+	return parseSaved(raw)
 }
 
 // choose returns the image that the options mean.
@@ -180,10 +198,26 @@ func (t *tarFS) list(all []saved, problem string, byID bool, opt Options) error 
 		noun = "image"
 	}
 	err := image.NotFoundf("%s has %d %s and %s: there is %s", opt.Source, len(all), noun, problem, strings.Join(list, ", "))
-	if tags := all[0].RepoTags; !byID && len(tags) > 0 && validTag(tags[0]) {
-		return image.WithHint(err, "%s%s:%s", hintPrefix, opt.Source, tags[0])
+	if tag := nearestTag(all, opt.Tag); !byID && tag != "" && validTag(tag) {
+		return image.WithHint(err, "%s%s:%s", hintPrefix, opt.Source, tag)
 	}
 	return image.WithHint(err, "%s%s@%s", hintPrefix, opt.Source, t.id(all[0]))
+}
+
+// nearestTag is the tag that one which does not exist was probably meant to be, or
+// else the first image's; empty when that has none.
+func nearestTag(all []saved, tag string) string {
+	var tags []string
+	for _, s := range all {
+		tags = append(tags, s.RepoTags...)
+	}
+	if meant := near.Name(tag, slices.Values(tags)); meant != "" {
+		return meant
+	}
+	if len(all[0].RepoTags) > 0 {
+		return all[0].RepoTags[0]
+	}
+	return ""
 }
 
 // quoteAll quotes the first few tags.
@@ -201,7 +235,7 @@ func quoteAll(tags []string) []string {
 
 // id is an image's ID, empty when its configuration cannot be read.
 func (t *tarFS) id(s saved) digest.Digest {
-	raw, err := t.read(s.Config, image.MaxConfigSize)
+	raw, err := t.read(s.Config, "ConfigBytes", t.limits.ConfigBytes)
 	if err != nil {
 		return ""
 	}
@@ -216,7 +250,7 @@ func validTag(tag string) bool {
 
 // image makes the image of an entry.
 func (t *tarFS) image(s saved) (*image.Image, error) {
-	config, err := t.read(s.Config, image.MaxConfigSize)
+	config, err := t.read(s.Config, "ConfigBytes", t.limits.ConfigBytes)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
@@ -252,14 +286,14 @@ func (t *tarFS) image(s saved) (*image.Image, error) {
 	return img, nil
 }
 
-// read reads a whole member of at most limit bytes.
-func (t *tarFS) read(name string, limit int64) ([]byte, error) {
+// read reads a whole member. most is the value of the limit that bounds its size.
+func (t *tarFS) read(name, limit string, most int64) ([]byte, error) {
 	m, err := t.find(name)
 	if err != nil {
 		return nil, memberError(name, err)
 	}
-	if m.size > limit {
-		return nil, image.Corruptf("member %s of %d bytes, over the limit of %d", image.Quote(name), m.size, limit)
+	if m.size > most {
+		return nil, image.Corruptf("member %s of %d bytes: %w", image.Quote(name), m.size, image.Over(limit, most))
 	}
 	raw, err := image.ReadBlob(t.section(m), m.size)
 	if err == nil && int64(len(raw)) != m.size {

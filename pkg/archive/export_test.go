@@ -17,12 +17,12 @@ import (
 
 // Store copies r as an archive is stored.
 func Store(w *os.File, r io.Reader) error {
-	return store(&spooled{File: w}, r, &source{ctx: context.Background(), r: r}, 0)
+	return store(&spooled{File: w}, r, &source{ctx: context.Background(), r: r}, image.Limits{}.WithDefaults())
 }
 
 // Index reads the headers of a tar file.
 func Index(r io.ReaderAt, size int64) error {
-	_, err := index(context.Background(), r, size)
+	_, err := index(context.Background(), r, size, image.Limits{})
 	return err
 }
 

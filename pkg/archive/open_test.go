@@ -225,8 +225,8 @@ func TestStreamErrors(t *testing.T) {
 		if !errors.Is(err, os.ErrNotExist) || errors.Is(err, image.ErrCorrupt) || errors.Is(err, image.ErrNotFound) {
 			t.Errorf("%s, no directory: %v", name, err)
 		}
-		_, err = archive.OpenStream(ctx, bytes.NewReader(b), archive.Options{TempDir: tmp, MaxSize: 1000})
-		checkError(t, err, image.ErrCorrupt, "more than 1000 bytes", "")
+		_, err = archive.OpenStream(ctx, bytes.NewReader(b), archive.Options{TempDir: tmp, Limits: image.Limits{Size: 1000}})
+		checkError(t, err, image.ErrCorrupt, "more than 1000 uncompressed bytes", "")
 		cancelled, cancel := context.WithCancel(ctx)
 		cancel()
 		if _, err := archive.OpenStream(cancelled, bytes.NewReader(b), opt); !errors.Is(err, context.Canceled) || errors.Is(err, image.ErrCorrupt) {
@@ -237,7 +237,7 @@ func TestStreamErrors(t *testing.T) {
 		}
 	}
 	exact := dockerTar()
-	img, err := archive.OpenStream(ctx, bytes.NewReader(exact), archive.Options{TempDir: tmp, MaxSize: int64(len(exact))})
+	img, err := archive.OpenStream(ctx, bytes.NewReader(exact), archive.Options{TempDir: tmp, Limits: image.Limits{Size: int64(len(exact))}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -417,7 +417,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(tarOf(symlink("a", "b"), symlink("b", "a"), hardlink("c", "a"), file("oci-layout", nil), file("index.json", nil)))
 	tmp := f.TempDir()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		img, err := archive.OpenStream(ctx, bytes.NewReader(b), archive.Options{TempDir: tmp, MaxSize: 1 << 20})
+		img, err := archive.OpenStream(ctx, bytes.NewReader(b), archive.Options{TempDir: tmp, Limits: image.Limits{Size: 1 << 20}})
 		if err != nil {
 			if !errors.Is(err, image.ErrCorrupt) && !errors.Is(err, image.ErrNotFound) {
 				t.Errorf("%v", err)

@@ -5,6 +5,7 @@ package archive
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,13 +16,11 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/seed-81b0d42e/flatten/internal/nameless"
 	"github.com/seed-81b0d42e/flatten/pkg/image"
 )
 
 const (
-	// defaultMaxSize is Options.MaxSize when that is 0.
-	defaultMaxSize = 1 << 40
-
 	// maxWindow bounds the memory that a zstd frame can ask for. It is that of
 	// zstd --long, the most its command line decompresses unasked.
 	maxWindow = 128 << 20
@@ -31,18 +30,16 @@ const (
 // temporary one.
 type spooled struct {
 	*os.File
-	size   int64
-	remove bool // the file has its name still
+	size int64
+	dir  string // where it was made by nameless.Create, empty for the file itself
 }
 
 // Close closes the file and removes it if it is a temporary one.
 func (s *spooled) Close() error {
-	err := s.File.Close()
-	if s.remove {
-		err = errors.Join(err, os.Remove(s.Name()))
-		s.remove = false
+	if s.dir != "" {
+		return nameless.Remove(s.File)
 	}
-	return err
+	return s.File.Close()
 }
 
 // openFile opens an archive file; what is compressed or a pipe is stored first.
@@ -96,42 +93,36 @@ func spoolStream(ctx context.Context, r io.Reader, opt Options) (*spooled, error
 		return nil, src.blame(err)
 	}
 	defer plain.Close()
-	tmp, err := os.CreateTemp(opt.TempDir, "flatten-archive-")
+	dir := cmp.Or(opt.TempDir, os.TempDir())
+	tmp, err := nameless.Create(dir)
 	if err != nil {
 		return nil, fmt.Errorf("storing the archive: %w", err)
 	}
-	// Without its name the file goes when this process does, however it ends. Where
-	// an open file keeps its name it is removed when it is closed.
-	f := &spooled{File: tmp, remove: os.Remove(tmp.Name()) != nil}
-	if err := store(f, plain, src, opt.MaxSize); err != nil {
+	f := &spooled{File: tmp, dir: dir}
+	if err := store(f, plain, src, opt.Limits.WithDefaults()); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-// store copies at most limit bytes.
-func store(f *spooled, plain io.Reader, src *source, limit int64) error {
-	if limit == 0 {
-		limit = defaultMaxSize
-	}
-	w := &sink{w: f.File}
-	n, err := io.CopyBuffer(w, io.LimitReader(plain, limit), make([]byte, 1<<20))
+// store copies what is within the limits.
+func store(f *spooled, plain io.Reader, src *source, limits image.Limits) error {
+	w := &sink{w: f.File, src: src, limits: limits}
+	n, err := io.CopyBuffer(w, plain, make([]byte, 1<<20))
 	f.size = n
 	switch {
+	case w.over != nil:
+		return image.Corruptf("the archive decompressed: %w", w.over)
 	case w.err != nil:
-		return fmt.Errorf("storing the archive: %w", w.err)
+		err := image.CheckSpace(fmt.Errorf("storing the archive: %w", w.err), f.dir, n, 0)
+		if errors.As(err, new(*image.SpaceError)) {
+			return image.WithHint(err, "it takes more than %d bytes: name a folder that can take it by --tmpdir", n)
+		}
+		return err
 	case err != nil:
 		return src.blame(err)
-	case n < limit:
-		return nil
 	}
-	if more, err := io.CopyN(io.Discard, plain, 1); more == 0 {
-		if err == io.EOF {
-			return nil
-		}
-		return src.blame(err)
-	}
-	return image.Corruptf("archive of more than %d bytes after decompression, the limit", limit)
+	return nil
 }
 
 // source is what is read from. It keeps its own errors apart from those of what
@@ -139,6 +130,7 @@ func store(f *spooled, plain io.Reader, src *source, limit int64) error {
 type source struct {
 	ctx context.Context
 	r   io.Reader
+	n   int64 // bytes read
 	err error // sticky: set by Read
 }
 
@@ -150,6 +142,7 @@ func (s *source) Read(p []byte) (int, error) {
 		return 0, s.err
 	}
 	n, err := s.r.Read(p)
+	s.n += int64(n)
 	if err != nil && err != io.EOF {
 		s.err = err
 	}
@@ -167,14 +160,28 @@ func (s *source) blame(err error) error {
 	return image.Corruptf("decompressing the archive: %w", err)
 }
 
-// sink keeps the error of writing apart.
+// sink stores what is within the limits. It keeps the error of writing apart.
 type sink struct {
-	w   io.Writer
-	err error
+	w      io.Writer
+	src    *source
+	limits image.Limits
+	n      int64
+	over   error // the limit that was met
+	err    error
 }
 
 func (s *sink) Write(p []byte) (int, error) {
+	all := s.n + int64(len(p))
+	if all > s.limits.Size {
+		s.over = image.Over("Size", s.limits.Size)
+	} else {
+		s.over = s.limits.CheckRatio(s.src.n, all, 0)
+	}
+	if s.over != nil {
+		return 0, s.over
+	}
 	n, err := s.w.Write(p)
+	s.n += int64(n)
 	s.err = err
 	return n, err
 }
@@ -191,20 +198,12 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	var plain io.ReadCloser
-	switch magic {
-	case formTar:
+	if magic == formTar {
 		return io.NopCloser(buf), nil
-	case formGzip:
-		if plain, err = gzip.NewReader(buf); err != nil {
-			return nil, err
-		}
-	case formZstd:
-		d, err := zstd.NewReader(buf, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(1<<62), zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			return nil, err
-		}
-		plain = d.IOReadCloser()
+	}
+	plain, err := decompressor(magic, buf)
+	if err != nil {
+		return nil, err
 	}
 	inner := bufio.NewReaderSize(plain, 64<<10)
 	head, err = inner.Peek(headSize)
@@ -218,4 +217,16 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 		io.Reader
 		io.Closer
 	}{inner, plain}, nil
+}
+
+// decompressor decompresses gzip or zstd.
+func decompressor(magic form, r io.Reader) (io.ReadCloser, error) {
+	if magic == formGzip {
+		return gzip.NewReader(r)
+	}
+	d, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(1<<62), zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	return d.IOReadCloser(), nil
 }

@@ -42,13 +42,14 @@ type member struct {
 type tarFS struct {
 	r       io.ReaderAt
 	members map[string]member
+	limits  image.Limits
 }
 
 var _ fs.StatFS = (*tarFS)(nil)
 
 // index reads the headers of a tar file.
-func index(ctx context.Context, r io.ReaderAt, size int64) (*tarFS, error) {
-	t := &tarFS{r, map[string]member{}}
+func index(ctx context.Context, r io.ReaderAt, size int64, limits image.Limits) (*tarFS, error) {
+	t := &tarFS{r: r, members: map[string]member{}, limits: limits.WithDefaults()}
 	section := io.NewSectionReader(r, 0, size)
 	err := scan(section, func(h *tar.Header, name string) error {
 		if err := ctx.Err(); err != nil {
