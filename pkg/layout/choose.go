@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	specs "github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/seed-81b0d42e/flatten/internal/near"
 	"github.com/seed-81b0d42e/flatten/pkg/image"
 	"github.com/seed-81b0d42e/flatten/pkg/reference"
 )
@@ -22,9 +25,42 @@ import (
 // the whole name of an image.
 const containerdName = "io.containerd.image.name"
 
+// Name is how an image is called in a layout.
+type Name struct {
+	// Tag is the org.opencontainers.image.ref.name, by which every program finds
+	// the image. It may be a whole name, too.
+	Tag string
+
+	// Full is the io.containerd.image.name: the whole name of the image as Docker
+	// completes it, such as "docker.io/library/app:1".
+	Full string
+}
+
+// renamed is an entry of index.json with another name, and none if that is empty.
+func renamed(d v1.Descriptor, n Name) v1.Descriptor {
+	d.Annotations = maps.Clone(d.Annotations)
+	if d.Annotations == nil {
+		d.Annotations = map[string]string{}
+	}
+	for key, value := range map[string]string{v1.AnnotationRefName: n.Tag, containerdName: n.Full} {
+		if value == "" {
+			delete(d.Annotations, key)
+		} else {
+			d.Annotations[key] = value
+		}
+	}
+	return d
+}
+
+// nameOf is the name of an entry of index.json.
+func nameOf(d v1.Descriptor) Name {
+	return Name{Tag: d.Annotations[v1.AnnotationRefName], Full: d.Annotations[containerdName]}
+}
+
 // names are the names of an entry of index.json.
 func names(d v1.Descriptor) []string {
-	return compact([]string{d.Annotations[v1.AnnotationRefName], d.Annotations[containerdName]})
+	n := nameOf(d)
+	return compact([]string{n.Tag, n.Full})
 }
 
 // compact drops what is empty or was there before.
@@ -62,14 +98,13 @@ func (l layout) choose(idx v1.Index, opt Options) (v1.Descriptor, []byte, error)
 	case len(chosen) == 1:
 		return chosen[0], nil, nil
 	case len(chosen) > 1 && isPlatformSet(chosen):
-		raw, err := json.Marshal(v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: chosen})
-		return v1.Descriptor{MediaType: v1.MediaTypeImageIndex}, raw, err
+		return joined(chosen)
 	case len(chosen) > 1 && opt.Tag != "":
 		return v1.Descriptor{}, nil, l.list(chosen, "%s: tag %q names %d images", l.source, opt.Tag, len(chosen))
 	case len(chosen) > 1:
 		return v1.Descriptor{}, nil, l.list(chosen, "%s has %d images and none is named", l.source, len(chosen))
 	case opt.Tag != "":
-		return v1.Descriptor{}, nil, l.absent(idx, fmt.Sprintf("tag %q", opt.Tag))
+		return v1.Descriptor{}, nil, l.absent(nearest(idx, opt.Tag), fmt.Sprintf("tag %q", opt.Tag))
 	}
 	return v1.Descriptor{}, nil, image.NotFoundf("%s has no images", l.source)
 }
@@ -151,6 +186,33 @@ func isPlatformSet(list []v1.Descriptor) bool {
 		seen[p] = true
 	}
 	return true
+}
+
+// joined is the index of entries that are one image for several platforms. It has
+// their names, which they lose.
+func joined(entries []v1.Descriptor) (v1.Descriptor, []byte, error) {
+	idx := v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex}
+	for _, d := range entries {
+		idx.Manifests = append(idx.Manifests, renamed(d, Name{}))
+	}
+	raw, err := json.Marshal(idx)
+	return v1.Descriptor{MediaType: v1.MediaTypeImageIndex, Annotations: entries[0].Annotations}, raw, err
+}
+
+// nearest is an index with the image first that a tag was probably meant to name.
+func nearest(idx v1.Index, tag string) v1.Index {
+	var all []string
+	for _, d := range idx.Manifests {
+		all = append(all, names(d)...)
+	}
+	meant := near.Name(tag, slices.Values(all))
+	for i, d := range idx.Manifests {
+		if meant != "" && slices.Contains(names(d), meant) {
+			idx.Manifests = slices.Concat(idx.Manifests[i:i+1], idx.Manifests[:i], idx.Manifests[i+1:])
+			break
+		}
+	}
+	return idx
 }
 
 // absent is the error for a tag or digest that is not in the layout.

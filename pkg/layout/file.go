@@ -91,6 +91,16 @@ func (l layout) openFile(name string) (*blob, error) {
 	return &blob{r, f, info.Size()}, nil
 }
 
+// readDocument reads a file that is an index.
+func (l layout) readDocument(name string) ([]byte, error) {
+	most := l.limits.WithDefaults().ManifestBytes
+	info, err := l.regular(name)
+	if err == nil && info.Size() > most {
+		return nil, image.Corruptf("%d bytes: %w", info.Size(), image.Over("ManifestBytes", most))
+	}
+	return l.readFile(name, most)
+}
+
 // readFile reads a whole file of at most limit bytes.
 func (l layout) readFile(name string, limit int64) ([]byte, error) {
 	b, err := l.openFile(name)

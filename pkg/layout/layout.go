@@ -39,24 +39,19 @@ type Options struct {
 
 	// Platform is the platform that was asked for, nil for the default.
 	Platform *v1.Platform
+
+	// Limits are those of index.json, manifests, indexes and configurations.
+	Limits image.Limits
 }
 
 // OpenDir opens an image in a layout directory. The image must be closed.
 func OpenDir(ctx context.Context, dir string, opt Options) (*image.Image, error) {
-	if opt.Source == "" {
-		opt.Source = "oci:" + dir
+	l, root, err := openDir(dir, opt.Source)
+	if err != nil {
+		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, image.NotFoundf("%s: no such directory", opt.Source)
-	case errors.Is(err, syscall.ENOTDIR):
-		err := image.NotFoundf("%s: not a directory", opt.Source)
-		return nil, image.WithHint(err, "a layout in a tar file is oci-archive:%s", dir)
-	case err != nil:
-		return nil, fmt.Errorf("opening %s: %w", opt.Source, err)
-	}
-	img, err := Open(ctx, rootFS{root}, opt)
+	l.limits = opt.Limits
+	img, err := l.open(ctx, opt)
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
@@ -64,30 +59,71 @@ func OpenDir(ctx context.Context, dir string, opt Options) (*image.Image, error)
 	return img, nil
 }
 
+// OpenRootDir opens what the options mean in a layout directory as it is stored,
+// whatever its platform. It must be closed.
+func OpenRootDir(ctx context.Context, dir string, opt Options) (*image.Root, error) {
+	l, closer, err := openDir(dir, opt.Source)
+	if err != nil {
+		return nil, err
+	}
+	l.limits = opt.Limits
+	root, err := l.root(opt)
+	if err != nil {
+		return nil, errors.Join(err, closer.Close())
+	}
+	root.Closer = closer
+	return root, nil
+}
+
+// openDir opens a directory and looks at nothing in it.
+func openDir(dir, source string) (layout, *os.Root, error) {
+	if source == "" {
+		source = "oci:" + dir
+	}
+	root, err := os.OpenRoot(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return layout{}, nil, image.NotFoundf("%s: no such directory", source)
+	case errors.Is(err, syscall.ENOTDIR):
+		err := image.NotFoundf("%s: not a directory", source)
+		return layout{}, nil, image.WithHint(err, "a layout in a tar file is oci-archive:%s", dir)
+	case err != nil:
+		return layout{}, nil, fmt.Errorf("opening %s: %w", source, err)
+	}
+	return layout{fsys: rootFS{root}, source: source}, root, nil
+}
+
 // Open opens an image in a layout that is a file system. Its files must have a
 // ReadAt method, as those of package os, embed and fstest.MapFS do. The
 // image has nothing to close, but the file system must stay usable.
 func Open(ctx context.Context, fsys fs.FS, opt Options) (*image.Image, error) {
+	return newLayout(fsys, opt).open(ctx, opt)
+}
+
+// OpenRoot opens what the options mean in a layout that is a file system, as it
+// is stored and whatever its platform. It has nothing to close.
+func OpenRoot(fsys fs.FS, opt Options) (*image.Root, error) {
+	return newLayout(fsys, opt).root(opt)
+}
+
+func newLayout(fsys fs.FS, opt Options) layout {
 	if opt.Source == "" {
 		opt.Source = "oci:."
 	}
-	l := layout{fsys, opt.Source}
-	if err := l.checkHeader(); err != nil {
+	return layout{fsys, opt.Source, opt.Limits}
+}
+
+// open opens the image that the options mean.
+func (l layout) open(ctx context.Context, opt Options) (*image.Image, error) {
+	idx, err := l.readIndex()
+	if err != nil {
 		return nil, err
-	}
-	raw, err := l.readFile("index.json", image.MaxManifestSize)
-	if err != nil {
-		return nil, l.fileError("index.json", err)
-	}
-	idx, err := image.ParseIndex(v1.MediaTypeImageIndex, raw)
-	if err != nil {
-		return nil, image.Corruptf("%s: index.json: %w", l.source, err)
 	}
 	root, raw, err := l.choose(idx, opt)
 	if err != nil {
 		return nil, err
 	}
-	img, layers, err := image.Resolve(ctx, root, raw, image.Options{Platform: opt.Platform}, l.fetch)
+	img, layers, err := image.Resolve(ctx, root, raw, image.Options{Platform: opt.Platform, Limits: l.limits}, l.fetch)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", l.source, err)
 	}
@@ -99,12 +135,49 @@ func Open(ctx context.Context, fsys fs.FS, opt Options) (*image.Image, error) {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			return l.open(d)
+			return l.openBlob(d)
 		}
 	}
 	img.Reference = l.source + selector(opt.Tag, opt.Digest)
 	img.Tags = tagsOf(idx, img.Digest, root.Digest)
 	return img, nil
+}
+
+// root opens the document that the options mean.
+func (l layout) root(opt Options) (*image.Root, error) {
+	idx, err := l.readIndex()
+	if err != nil {
+		return nil, err
+	}
+	d, raw, err := l.choose(idx, opt)
+	if err != nil {
+		return nil, err
+	}
+	return &image.Root{
+		Reference:  l.source + selector(opt.Tag, opt.Digest),
+		Descriptor: d,
+		Document:   raw,
+		Tag:        d.Annotations[v1.AnnotationRefName],
+		Name:       d.Annotations[containerdName],
+		Fetch:      l.fetch,
+		Copy:       l.copy,
+	}, nil
+}
+
+// readIndex reads index.json of what must be a layout.
+func (l layout) readIndex() (v1.Index, error) {
+	if err := l.checkHeader(); err != nil {
+		return v1.Index{}, err
+	}
+	raw, err := l.readDocument(v1.ImageIndexFile)
+	if err != nil {
+		return v1.Index{}, l.fileError(v1.ImageIndexFile, err)
+	}
+	idx, err := image.ParseIndex(v1.MediaTypeImageIndex, raw)
+	if err != nil {
+		return v1.Index{}, image.Corruptf("%s: %s: %w", l.source, v1.ImageIndexFile, err)
+	}
+	return idx, nil
 }
 
 func selector(tag string, d digest.Digest) string {
@@ -121,6 +194,7 @@ func selector(tag string, d digest.Digest) string {
 type layout struct {
 	fsys   fs.FS
 	source string
+	limits image.Limits
 }
 
 // checkHeader checks the oci-layout file.
@@ -152,12 +226,22 @@ func (l layout) fetch(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	b, err := l.open(d)
+	b, err := l.openBlob(d)
 	if err != nil {
 		return nil, err
 	}
 	defer b.Close()
 	return image.ReadBlob(io.NewSectionReader(b, 0, b.Size()), d.Size)
+}
+
+// copy is the [image.Copy] of a layout.
+func (l layout) copy(ctx context.Context, d v1.Descriptor, offset int64, w io.Writer) error {
+	b, err := l.openBlob(d)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return image.CopyBlob(ctx, b, offset, w)
 }
 
 // stat checks that a blob is there and has the right size.
@@ -178,8 +262,8 @@ func (l layout) stat(d v1.Descriptor) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// open opens a blob after [layout.stat] has found nothing wrong.
-func (l layout) open(d v1.Descriptor) (image.Blob, error) {
+// openBlob opens a blob after [layout.stat] has found nothing wrong.
+func (l layout) openBlob(d v1.Descriptor) (image.Blob, error) {
 	if _, err := l.stat(d); err != nil {
 		return nil, err
 	}

@@ -251,7 +251,7 @@ func TestBroken(t *testing.T) {
 		{"no-index", func(f map[string][]byte) { delete(f, "index.json") }, "has no index.json"},
 		{"index-not-json", func(f map[string][]byte) { f["index.json"] = []byte("x") }, "index.json"},
 		{"index-is-a-manifest", func(f map[string][]byte) { f["index.json"] = []byte(`{"config":{},"layers":[]}`) }, "index.json"},
-		{"index-huge", func(f map[string][]byte) { f["index.json"] = make([]byte, image.MaxManifestSize+1) }, "over the limit of 4194304"},
+		{"index-huge", func(f map[string][]byte) { f["index.json"] = make([]byte, image.MaxManifestSize+1) }, "4194305 bytes: a manifest of more than 4194304 bytes"},
 		{"index-is-a-directory", func(f map[string][]byte) { delete(f, "index.json"); f["index.json/x"] = nil }, "is a directory"},
 		{"163-no-layer", func(f map[string][]byte) { delete(f, "blobs/sha256/"+digest.FromBytes(base).Encoded()) }, "layer 1: blob " + digest.FromBytes(base).String() + " is missing"},
 		{"151-layer-longer", func(f map[string][]byte) {
