@@ -4,18 +4,15 @@
 package regtest
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -80,25 +77,6 @@ type Request struct {
 	N int
 }
 
-// Fault is what goes wrong with a request. The zero value is nothing.
-type Fault struct {
-	// Status, when not 0, is the answer, with Header and Body.
-	Status int
-	Header http.Header
-	Body   string
-
-	// Cut breaks the connection after so many bytes of the body, and Stall
-	// sends nothing more until the client goes away.
-	Cut, Stall bool
-	After      int64
-
-	// Change, when not nil, makes the body of another one.
-	Change func([]byte) []byte
-
-	// Chunked leaves the length of the body out.
-	Chunked bool
-}
-
 // Server is a registry that runs until its test ends.
 type Server struct {
 	// Host is the host and port by which references name the registry.
@@ -138,6 +116,7 @@ func New(tb testing.TB, config Config) *Server {
 func (s *Server) start(handler http.HandlerFunc) *httptest.Server {
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ConnContext = withConnection
 	if s.config.TLS {
 		server.EnableHTTP2 = true
 		server.StartTLS()
@@ -221,14 +200,15 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if !s.admits(req) {
-		s.challenge(w)
+		s.serveStranger(w, req)
 		return
 	}
 	blob := isBlob(req)
 	fault := s.record("registry", blob && !s.config.CDN, req)
+	fault.breakEarly(req)
 	switch {
 	case fault.Status != 0:
-		s.answer(w, fault)
+		s.answer(w, req, fault)
 	case blob && s.config.CDN:
 		http.Redirect(w, req, s.cdn.URL+req.URL.Path+"?signature=secret", http.StatusTemporaryRedirect)
 	default:
@@ -239,9 +219,10 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 // serveCDN is the host that has the blobs.
 func (s *Server) serveCDN(w http.ResponseWriter, req *http.Request) {
 	fault := s.record("cdn", isBlob(req), req)
+	fault.breakEarly(req)
 	switch {
 	case fault.Status != 0:
-		s.answer(w, fault)
+		s.answer(w, req, fault)
 	case req.URL.Query().Get("signature") != "secret":
 		http.Error(w, "not signed", http.StatusForbidden)
 	default:
@@ -267,71 +248,11 @@ func (s *Server) record(host string, blob bool, req *http.Request) Fault {
 	return s.config.Fault(r)
 }
 
-func (s *Server) answer(w http.ResponseWriter, fault Fault) {
+// answer is a fault's own answer.
+func (s *Server) answer(w http.ResponseWriter, req *http.Request, fault Fault) {
 	maps.Copy(w.Header(), fault.Header)
 	w.WriteHeader(fault.Status)
-	_, _ = io.WriteString(w, fault.Body)
-}
-
-// send answers a request from the store.
-func (s *Server) send(w http.ResponseWriter, req *http.Request, fault Fault) {
-	plain := req.Clone(req.Context())
-	plain.Header.Del("Range")
-	stored := httptest.NewRecorder()
-	s.store.ServeHTTP(stored, plain)
-	maps.Copy(w.Header(), stored.Header())
-	body := stored.Body.Bytes()
-	if fault.Change != nil {
-		body = fault.Change(body)
-	}
-	w.Header().Del("Content-Length")
-	out := &faultyWriter{ResponseWriter: w, s: s, req: req, fault: fault, left: fault.After}
-	if stored.Code != http.StatusOK {
-		w.WriteHeader(stored.Code)
-		_, _ = out.Write(body)
-		return
-	}
-	if s.config.NoRange || fault.Chunked || !isBlob(req) {
-		if !fault.Chunked {
-			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		}
-		w.WriteHeader(http.StatusOK)
-		w.(http.Flusher).Flush()
-		_, _ = out.Write(body)
-		return
-	}
-	http.ServeContent(out, req, "", time.Time{}, bytes.NewReader(body))
-}
-
-// faultyWriter counts the bytes of a body and breaks off where it shall.
-type faultyWriter struct {
-	http.ResponseWriter
-	s     *Server
-	req   *http.Request
-	fault Fault
-	left  int64
-}
-
-func (w *faultyWriter) Write(p []byte) (int, error) {
-	breaks := w.fault.Cut || w.fault.Stall
-	if breaks && int64(len(p)) > w.left {
-		p = p[:w.left]
-	}
-	w.s.count(w.req, len(p)) // before the client can know of them
-	n, err := w.ResponseWriter.Write(p)
-	w.s.count(w.req, n-len(p))
-	w.left -= int64(n)
-	if !breaks || w.left > 0 || err != nil {
-		return n, err
-	}
-	w.ResponseWriter.(http.Flusher).Flush()
-	if w.fault.Stall {
-		select {
-		case <-w.req.Context().Done():
-		case <-w.s.ended:
-		}
-	}
-	panic(http.ErrAbortHandler)
+	_, _ = io.WriteString(s.faulty(w, req, fault), fault.Body)
 }
 
 func (s *Server) count(req *http.Request, n int) {
@@ -363,22 +284,36 @@ func isAlice(req *http.Request) bool {
 	return ok && user == User && password == Password
 }
 
-func (s *Server) challenge(w http.ResponseWriter) {
+// serveStranger says what the registry wants to see. Of these requests only the
+// first one of a client is recorded.
+func (s *Server) serveStranger(w http.ResponseWriter, req *http.Request) {
+	var fault Fault
+	if req.URL.Path == "/v2/" {
+		fault = s.record("registry", false, req)
+	}
+	fault.breakEarly(req)
+	if fault.Status != 0 {
+		s.answer(w, req, fault)
+		return
+	}
 	challenge := `Basic realm="regtest"`
 	if s.config.Auth == Token {
 		challenge = `Bearer realm="` + s.main.URL + `/token",service="regtest"`
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
-	s.answer(w, Fault{Status: http.StatusUnauthorized, Body: `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`})
+	fault.Status = http.StatusUnauthorized
+	w.WriteHeader(fault.Status)
+	_, _ = io.WriteString(s.faulty(w, req, fault), `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`)
 }
 
 // serveToken exchanges credentials for a token that is good for the scope asked
 // for and, unlike a real one, for any other too.
 func (s *Server) serveToken(w http.ResponseWriter, req *http.Request) {
 	fault := s.record("registry", false, req)
+	fault.breakEarly(req)
 	switch {
 	case fault.Status != 0:
-		s.answer(w, fault)
+		s.answer(w, req, fault)
 		return
 	case !isAlice(req) || req.URL.Query().Get("service") != "regtest" || !strings.HasSuffix(req.URL.Query().Get("scope"), ":pull"):
 		http.Error(w, "denied", http.StatusUnauthorized)
@@ -391,5 +326,5 @@ func (s *Server) serveToken(w http.ResponseWriter, req *http.Request) {
 		s.tokens[token] = 1 << 30
 	}
 	s.mu.Unlock()
-	_ = json.NewEncoder(w).Encode(map[string]string{"token": token})
+	_ = json.NewEncoder(s.faulty(w, req, fault)).Encode(map[string]string{"token": token})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/seed-81b0d42e/flatten/internal/nameless"
 	"github.com/seed-81b0d42e/flatten/internal/regtest"
 	"github.com/seed-81b0d42e/flatten/pkg/image"
 )
@@ -133,7 +134,7 @@ func TestDistributionRanges(t *testing.T) {
 	img := mustOpen(t, ref.String(), quick(t))
 	d := img.Closer.(*spool).order[0]
 	// A download that broke after 100,000 bytes.
-	file, err := createSpool(d.spool.dir)
+	file, err := nameless.Create(d.spool.dir)
 	if err != nil {
 		t.Fatal(err)
 	}

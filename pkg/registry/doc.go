@@ -14,7 +14,7 @@
 //     that one that is removed when the image is closed. Nothing is left behind
 //     however the process ends; elsewhere than on Unix, unless it is killed.
 //   - An attempt is one request for a blob or what is missing of it. Progress is
-//     at least one byte that was not there before.
+//     16 KiB that were not there before.
 //
 // # Opening
 //
@@ -41,6 +41,12 @@
 // from those URLs that are HTTPS, without credentials (rule 148). The empty
 // layer a3ed95ca… is known and not fetched (rule 149).
 //
+// # Copying
+//
+// OpenRoot reads no more than the document that is named. What it returns has
+// Copy, which hands the bytes of a blob to a writer as they arrive, from any
+// offset on, by the same rules. What is copied is not spooled.
+//
 // # Credentials
 //
 // Those in [Options] go before those of the [Keychain]. That asks the first of
@@ -66,7 +72,8 @@
 // The registry is asked first whether it wants credentials, and gets them only
 // when it does: as they are (Basic) or in exchange for a token (Bearer) that is
 // renewed when it expires. They go to exactly the registry's scheme, host and
-// port, and to its token server; never to a host that it redirects to.
+// port, and to its token server; never to a host that either redirects to. No
+// error shows them, even where a registry repeats them in its answer.
 //
 // # Transport
 //
@@ -75,17 +82,26 @@
 // for localhost, names below .localhost, the addresses 127.0.0.1 and ::1, and
 // IPv4 addresses of private networks. Redirects are followed ten times, but not
 // from HTTPS to HTTP nor from outside into a private network; Insecure allows
-// these too. Proxies are those that net/http finds in the environment.
+// these too, for layers as for the first request and for tokens. Proxies are those
+// that net/http finds in the environment; their passwords are in no error.
+//
+// What names the bytes is their digest. The header Docker-Content-Digest is not
+// looked at, since not every registry sends the right one.
 //
 // # Failures
 //
-// What may go away is tried again: broken connections, timeouts, and the answers
-// 408, 425, 429 and 5xx. A layer continues behind the last byte that arrived, by
-// a ranged request; where the server does not answer that with 206 and the right
-// Content-Range, by reading from the start and dropping what is there already.
-// The wait begins at 0.5 s and doubles up to 15 s, of which up to half is left to
-// Jitter; Retry-After makes it longer. After Retries failures in a row without
-// progress, 5 unless stated otherwise, the last one is the result.
+// What may go away is tried again: broken connections, timeouts, servers that are
+// too slow, and the answers 408, 425, 429 and 5xx. A layer continues behind the
+// last byte that arrived, by a ranged request; where the server does not answer
+// that with 206 and the right Content-Range, by reading from the start and dropping
+// what is there already. The wait begins at 0.5 s and doubles up to 15 s, of which
+// up to half is left to Jitter; Retry-After makes it longer. After Retries failures
+// in a row without progress, 5 unless stated otherwise, the last one is the result.
+// An attempt that was too slow is not progress. OnRetry is told of every one.
+//
+// What does not go away is not tried again: a host that nobody knows, a port at
+// which nothing listens when the first request is made, a certificate that is not
+// trusted, a redirect that must not be followed, a proxy that refuses.
 //
 //	401, 403                   image.ErrDenied
 //	404, 410                   image.ErrNotFound
@@ -94,11 +110,15 @@
 //
 // # Limits
 //
-//	connecting, TLS            15 s each
-//	response headers           30 s
-//	nothing arrives            60 s, or Options.StallTimeout
+//	connecting, TLS            15 s each, or Options.ConnectTimeout
+//	response headers           30 s, or Options.HeaderTimeout
+//	nothing arrives            60 s, or Options.StallTimeout; likewise for the first request
+//	                           and a token as a whole
+//	least speed                16 KiB a minute, or Options.SlowBytes in Options.SlowWindow;
+//	                           time in which nobody waits for the server does not count
 //	Retry-After                2 min; a registry that asks for more is not asked again
 //	manifest, configuration    those of package image
+//	first answer, token        1 MiB, and of an error 64 KiB
 //	disk                       the layers, compressed, once; checked before a download begins
 //	memory                     128 KiB for each of Options.Jobs downloads
 //	open files                 one for each layer that was opened

@@ -17,25 +17,27 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/seed-81b0d42e/flatten/internal/nameless"
 	"github.com/seed-81b0d42e/flatten/pkg/image"
 )
 
 // bufferSize is how much of a blob is read at once.
 const bufferSize = 128 << 10
 
-// download is one blob on its way into its spool file.
+// download is one blob on its way into its spool file, or to where it is copied.
 //
-// Invariant: the first have bytes of the blob are in the file. have grows only,
+// Invariant: the first have bytes of the blob have been written. have grows only,
 // and only the one goroutine that runs makes it grow.
 type download struct {
 	spool  *spool
 	digest digest.Digest
 	size   int64
 	places []place
+	to     io.Writer // what the blob is copied to, nil for the spool file
 
 	mu      sync.Mutex
 	changed sync.Cond // whenever a field below changes
-	file    *os.File  // nil before the first byte is wanted
+	file    *os.File  // nil before the first byte is wanted, and when copied
 	have    int64
 	err     error // why it ended early; sticky until opened again
 	users   int   // open blobs whose context has not ended
@@ -72,7 +74,7 @@ func (d *download) enter(ctx context.Context) error {
 		return fs.ErrClosed
 	}
 	if d.file == nil {
-		file, err := createSpool(d.spool.dir)
+		file, err := nameless.Create(d.spool.dir)
 		if err != nil {
 			return image.WithHint(fmt.Errorf("creating a spool file in %s: %w", d.spool.dir, pathless(err)), tmpdirHint)
 		}
@@ -154,28 +156,40 @@ func (d *download) run(ctx context.Context) error {
 	return d.spool.session.explain(d.subject(), err)
 }
 
-func (d *download) subject() string { return what("layer", d.digest) }
+func (d *download) subject() string {
+	if d.to != nil {
+		return what("blob", d.digest)
+	}
+	return what("layer", d.digest)
+}
 
-// runFrom fetches what is missing from one place. As long as some bytes arrive
-// it goes on; it gives up after several failures in a row without any.
+// progress is how many bytes of a blob have to arrive for failures before them to
+// be forgotten.
+const progress = 16 << 10
+
+// runFrom fetches what is missing from one place. As long as there is progress
+// it goes on; it gives up after several failures in a row without any. An attempt
+// that was too slow is never progress: a server could go on for ever otherwise.
 func (d *download) runFrom(ctx context.Context, p place) error {
 	retry := d.spool.session.retry
 	failures, ranges := 0, true
+	before := d.missing()
 	for {
-		before := d.missing()
 		err := d.attempt(ctx, p, ranges)
 		if err == nil {
 			return nil
 		}
-		if d.missing() < before {
-			failures = 0
+		var slow *slowError
+		switch now := d.missing(); {
+		case errors.As(err, &slow):
+			before = now
+		case before-now >= progress:
+			failures, before = 0, now
 		}
 		failures++
 		var status *statusError
 		var odd *rangeError
-		if errors.As(err, &odd) || errors.As(err, &status) && status.status == http.StatusRequestedRangeNotSatisfiable {
-			ranges = false
-		}
+		ranges = !errors.As(err, &odd) && (!errors.As(err, &status) || status.status != http.StatusRequestedRangeNotSatisfiable)
 		if err := retry.wait(ctx, d.subject(), failures, err); err != nil {
 			return err
 		}
@@ -197,6 +211,9 @@ func (d *download) attempt(ctx context.Context, p place, ranges bool) error {
 	}
 	defer resp.Body.Close()
 
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
+		return d.spool.session.statusErrorOf(resp)
+	}
 	first, total, err := extent(resp)
 	if err != nil {
 		return err
@@ -213,7 +230,7 @@ func (d *download) attempt(ctx context.Context, p place, ranges bool) error {
 	if err := d.store(p, resp.Body, from); err != nil {
 		return err
 	}
-	if resp.ContentLength >= 0 {
+	if resp.ContentLength >= 0 && resp.ProtoMajor == 1 {
 		_, _ = resp.Body.Read(make([]byte, 1)) // sees the end, so that the connection can be used again
 	}
 	return nil
@@ -226,8 +243,8 @@ func (d *download) store(p place, body io.Reader, from int64) error {
 	for from < d.size {
 		n, err := body.Read(buffer[:min(bufferSize, d.size-from)])
 		if n > 0 {
-			if _, err := d.file.WriteAt(buffer[:n], from); err != nil {
-				return d.spool.writeError(err)
+			if err := d.write(buffer[:n], from); err != nil {
+				return err
 			}
 			from += int64(n)
 			d.mu.Lock()
@@ -238,6 +255,20 @@ func (d *download) store(p place, body io.Reader, from int64) error {
 		if err != nil && from < d.size {
 			return d.cut(p, from, err)
 		}
+	}
+	return nil
+}
+
+// write stores bytes that arrived.
+func (d *download) write(p []byte, at int64) error {
+	if d.to != nil {
+		if _, err := d.to.Write(p); err != nil {
+			return &localError{err}
+		}
+		return nil
+	}
+	if _, err := d.file.WriteAt(p, at); err != nil {
+		return d.spool.writeError(err)
 	}
 	return nil
 }
@@ -256,16 +287,13 @@ type rangeError struct{ text string }
 
 func (e *rangeError) Error() string { return e.text }
 
-// extent returns where the body of resp begins within the blob, and the size of
-// the whole blob, -1 when the server does not say.
+// extent returns where the body of resp, a 200 or 206, begins within the blob, and
+// the size of the whole blob, -1 when the server does not say.
 func extent(resp *http.Response) (first, total int64, err error) {
-	switch resp.StatusCode {
-	case http.StatusOK:
-		return 0, resp.ContentLength, nil
-	case http.StatusPartialContent:
+	if resp.StatusCode == http.StatusPartialContent {
 		return contentRange(resp.Header.Get("Content-Range"))
 	}
-	return 0, 0, statusErrorOf(resp)
+	return 0, resp.ContentLength, nil
 }
 
 // contentRange reads "bytes FIRST-LAST/TOTAL" (RFC 9110, section 14.4), where

@@ -89,7 +89,7 @@ func FuzzMessage(f *testing.F) {
 	f.Add(`{"errors":[{}]}`)
 	f.Add("[")
 	f.Fuzz(func(t *testing.T, body string) {
-		got := messageIn([]byte(body))
+		got := shorten(messageIn([]byte(body)))
 		if utf8.RuneCountInString(got) > maxErrorMessage+1 || strings.ContainsAny(got, "\n\r\x1b\x00") {
 			t.Errorf("message %q", got)
 		}

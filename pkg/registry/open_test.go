@@ -136,7 +136,7 @@ func TestOpenErrors(t *testing.T) {
 		{name: "odd authentication", config: regtest.Config{Fault: always(status(401, "", "WWW-Authenticate", "Negotiate"))},
 			kind: image.ErrDenied, text: []string{`"negotiate", which is not supported`}},
 		{name: "manifest too large", config: regtest.Config{Fault: onManifest(regtest.Fault{Change: func([]byte) []byte { return make([]byte, 5<<20) }})},
-			kind: image.ErrCorrupt, text: []string{"more than the 4194304 bytes"}},
+			kind: image.ErrCorrupt, text: []string{"sends a manifest of more than 4194304 bytes"}},
 		{name: "manifest of another digest", ref: "app@sha256:" + strings.Repeat("0", 64),
 			config: regtest.Config{Fault: onManifest(status(200, "{}"))}, kind: image.ErrCorrupt, text: []string{"the bytes have digest"}},
 		{name: "schema 1", ref: "old:1", kind: image.ErrCorrupt, text: []string{"schema 1"}, hint: "skopeo copy"},
@@ -256,7 +256,7 @@ func TestTLS(t *testing.T) {
 // named sends requests for the host registry.example to a registry, so that
 // the rules for hosts that are not this machine hold.
 func named(t *testing.T, s *regtest.Server, insecure bool) http.RoundTripper {
-	transport := newTransport(insecure)
+	transport := newTransport(&Options{Insecure: insecure})
 	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, s.Host)
 	}

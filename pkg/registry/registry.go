@@ -5,6 +5,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -23,6 +24,9 @@ import (
 type Options struct {
 	// Platform chooses from an index; nil means [image.DefaultPlatform].
 	Platform *v1.Platform
+
+	// Limits are those of manifests, indexes and configurations.
+	Limits image.Limits
 
 	// User and Password are the credentials, when User is not empty. Keychain
 	// is not asked then.
@@ -51,12 +55,23 @@ type Options struct {
 	// Insecure's certificates itself and must not decompress.
 	Transport http.RoundTripper
 
-	// StallTimeout ends a request, or the rest of one, for which nothing has
-	// arrived for so long; 0 means 60 seconds.
+	// ConnectTimeout bounds connecting, and likewise the TLS handshake; 0 means
+	// 15 seconds. HeaderTimeout bounds the wait for an answer's headers; 0 means
+	// 30 seconds. Neither applies to a Transport that is given.
+	ConnectTimeout, HeaderTimeout time.Duration
+
+	// StallTimeout ends a request that has no answer or for which nothing more
+	// arrives for so long; 0 means 60 seconds.
 	StallTimeout time.Duration
 
-	// Retries is how often a request that failed is made again as long as no
-	// byte arrives; 0 means 5, a negative number none.
+	// SlowBytes and SlowWindow are the least speed: a request ends for which
+	// fewer than SlowBytes have arrived in SlowWindow of waiting for them. 0
+	// means 16 KiB and one minute; with negative SlowBytes any speed will do.
+	SlowBytes  int64
+	SlowWindow time.Duration
+
+	// Retries is how often in a row a request that failed is made again without
+	// progress, 16 KiB of a layer; 0 means 5, a negative number none.
 	Retries int
 
 	// Jitter yields numbers in [0, 1) that spread retries; nil means that
@@ -79,13 +94,6 @@ func (o *Options) jobs() int {
 		return o.Jobs
 	}
 	return 4
-}
-
-func (o *Options) stall() time.Duration {
-	if o.StallTimeout > 0 {
-		return o.StallTimeout
-	}
-	return defaultStall
 }
 
 func (o *Options) agent() string {
@@ -138,31 +146,58 @@ func isManifest(mediaType string) bool {
 // layer is fetched before it is opened. The image must be closed; that ends its
 // downloads and removes them.
 func Open(ctx context.Context, ref string, o Options) (*image.Image, error) {
-	ref = strings.TrimPrefix(ref, "docker://")
-	parsed, err := parse(ref, o.Insecure)
+	root, sp, err := open(ctx, ref, &o)
 	if err != nil {
 		return nil, err
 	}
-	account, err := accountFor(ctx, parsed.Context(), &o)
+	img, layers, err := root.Resolve(ctx, image.Options{Platform: o.Platform, Limits: o.Limits})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(fmt.Errorf("%s: %w", sp.session.subject, err), sp.Close())
 	}
-	s := newSession(parsed.Context(), account, &o)
-	img, layers, err := s.resolve(ctx, parsed, &o)
-	if err != nil {
-		s.close()
-		return nil, err
+	img.Reference = root.Reference
+	if root.Tag != "" {
+		img.Tags = []string{root.Tag}
 	}
-	img.Reference = "docker://" + ref
-	if tag, ok := parsed.(name.Tag); ok {
-		img.Tags = []string{tag.TagStr()}
-	}
-	sp := newSpool(s, &o)
 	for i, desc := range layers {
 		img.Layers[i].Open = sp.opener(desc)
 	}
 	img.Closer = sp
 	return img, nil
+}
+
+// OpenRoot reads the document that ref names, a manifest or an index, and nothing
+// else yet. Options.Platform is not looked at. The root must be closed.
+func OpenRoot(ctx context.Context, ref string, o Options) (*image.Root, error) {
+	root, sp, err := open(ctx, ref, &o)
+	if err != nil {
+		return nil, err
+	}
+	root.Copy, root.Closer = sp.copy, sp
+	return root, nil
+}
+
+// open makes a connection and reads the document that ref names.
+func open(ctx context.Context, ref string, o *Options) (*image.Root, *spool, error) {
+	ref = strings.TrimPrefix(ref, "docker://")
+	parsed, err := parse(ref, o.Insecure)
+	if err != nil {
+		return nil, nil, err
+	}
+	account, err := accountFor(ctx, parsed.Context(), o)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := newSession(parsed, account, o)
+	root, err := s.root(ctx, parsed, o.Limits.WithDefaults().ManifestBytes)
+	if err != nil {
+		s.close()
+		return nil, nil, err
+	}
+	root.Reference = "docker://" + ref
+	if tag, ok := parsed.(name.Tag); ok {
+		root.Tag = tag.TagStr()
+	}
+	return root, newSpool(s, o), nil
 }
 
 func parse(ref string, insecure bool) (name.Reference, error) {
@@ -198,25 +233,30 @@ func accountFor(ctx context.Context, repo name.Repository, o *Options) (authn.Au
 	return *config, nil
 }
 
-// resolve gets from the reference to the image.
-func (s *session) resolve(ctx context.Context, ref name.Reference, o *Options) (*image.Image, []v1.Descriptor, error) {
+// tooLong is a body of more bytes than it may have.
+type tooLong int64
+
+func (n tooLong) Error() string {
+	return fmt.Sprintf("sends more than the %d bytes that it may have", int64(n))
+}
+
+// root reads the document that a reference names, of so many bytes at most.
+func (s *session) root(ctx context.Context, ref name.Reference, most int64) (*image.Root, error) {
 	if err := s.connect(ctx); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	subject := ref.Name()
-	raw, header, err := s.read(ctx, subject, s.url("manifests", ref.Identifier()), accept, image.MaxManifestSize)
+	raw, header, err := s.read(ctx, s.subject, s.url("manifests", ref.Identifier()), accept, 0, most)
+	if long := tooLong(0); errors.As(err, &long) {
+		err = image.Corruptf("%s sends %w", s.host(), image.Over("ManifestBytes", most))
+	}
 	if err != nil {
-		return nil, nil, s.explain(subject, err)
+		return nil, s.explain(s.subject, err)
 	}
-	root := v1.Descriptor{MediaType: header.Get("Content-Type")}
+	root := &image.Root{Descriptor: v1.Descriptor{MediaType: header.Get("Content-Type")}, Document: raw, Fetch: s.fetch}
 	if d, ok := ref.(name.Digest); ok {
-		root.Digest, root.Size = digest.Digest(d.DigestStr()), int64(len(raw))
+		root.Descriptor.Digest, root.Descriptor.Size = digest.Digest(d.DigestStr()), int64(len(raw))
 	}
-	img, layers, err := image.Resolve(ctx, root, raw, image.Options{Platform: o.Platform}, s.fetch)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", subject, err)
-	}
-	return img, layers, nil
+	return root, nil
 }
 
 // fetch reads a document below the root one, which image.Resolve then verifies.
@@ -225,7 +265,7 @@ func (s *session) fetch(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 	if isManifest(d.MediaType) {
 		kind, accepted = "manifests", accept
 	}
-	raw, _, err := s.read(ctx, what(kind[:len(kind)-1], d.Digest), s.url(kind, d.Digest.String()), accepted, d.Size)
+	raw, _, err := s.read(ctx, what(kind[:len(kind)-1], d.Digest), s.url(kind, d.Digest.String()), accepted, d.Size, d.Size)
 	if err != nil {
 		return nil, s.explain("", err)
 	}

@@ -29,8 +29,8 @@ type Retry struct {
 	// Subject is what is being read, such as "layer sha256:12ab…".
 	Subject string
 
-	// Failures counts the attempts that failed one after another without a
-	// single byte of progress, this one included.
+	// Failures counts the attempts that failed one after another without
+	// progress, this one included.
 	Failures int
 
 	// Wait is the time until the next attempt.

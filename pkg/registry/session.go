@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -28,12 +27,14 @@ import (
 // carries an Authorization header, whatever redirects there are.
 type session struct {
 	repo     name.Repository
+	subject  string // the reference, for messages
 	insecure bool
-	stall    time.Duration
+	pace     pace
 	retry    *retrier
 
 	base   http.RoundTripper // without credentials
 	own    *http.Transport   // below base, nil when the caller gave one
+	conns  *connections      // those of own
 	client *http.Client      // with them, for the registry alone
 	bare   *http.Client      // without, for other hosts
 
@@ -41,24 +42,29 @@ type session struct {
 	account  authn.AuthConfig
 	user     string // for messages; empty for anonymous access
 
-	mu     sync.Mutex
-	scheme string
-	header string // the Authorization header, empty for none
+	mu      sync.Mutex
+	scheme  string
+	header  string   // the Authorization header, empty for none
+	secrets []string // what no message may show
 }
 
-func newSession(repo name.Repository, account authn.AuthConfig, o *Options) *session {
+func newSession(ref name.Reference, account authn.AuthConfig, o *Options) *session {
 	s := &session{
-		repo:     repo,
+		repo:     ref.Context(),
+		subject:  ref.Name(),
 		insecure: o.Insecure,
-		stall:    o.stall(),
+		pace:     o.pace(),
 		retry:    o.retrier(),
 		renewing: make(chan struct{}, 1),
 		account:  account,
 		user:     account.Username,
 	}
+	_, encoded, _ := strings.Cut(basicHeader(account), " ")
+	s.keepSecret(account.Password, account.IdentityToken, account.RegistryToken, account.Auth, encoded)
 	inner := o.Transport
 	if inner == nil {
-		s.own = newTransport(o.Insecure)
+		s.own = newTransport(o)
+		s.conns = trackConnections(s.own)
 		inner = s.own
 	}
 	s.base = &agent{inner, o.agent()}
@@ -96,11 +102,11 @@ func (s *session) url(kind, id string) *url.URL {
 // connect finds out how the registry is spoken to and gets the first token.
 func (s *session) connect(ctx context.Context) error {
 	err := s.retry.do(ctx, s.host(), func() error {
-		limited, cancel := context.WithTimeoutCause(ctx, s.stall, errStalled)
+		limited, cancel := context.WithTimeoutCause(ctx, s.pace.stall, errStalled)
 		defer cancel()
 		err := s.handshake(limited)
 		if err != nil && ctx.Err() == nil && errors.Is(context.Cause(limited), errStalled) {
-			return fmt.Errorf("%s: %w for %v", s.host(), errStalled, s.stall)
+			return fmt.Errorf("%s: %w for %v", s.host(), errStalled, s.pace.stall)
 		}
 		return err
 	})
@@ -112,9 +118,10 @@ func (s *session) connect(ctx context.Context) error {
 
 // handshake is one attempt to connect.
 func (s *session) handshake(ctx context.Context) error {
-	challenge, err := transport.Ping(ctx, s.repo.Registry, s.base)
+	sender := &handshaker{s: s}
+	challenge, err := transport.Ping(ctx, s.repo.Registry, sender)
 	if err != nil {
-		err = handshakeError(s.host(), err)
+		err = sender.cause(s.handshakeError(s.host(), err))
 		if refused(err) {
 			return &permanentError{err}
 		}
@@ -160,10 +167,12 @@ func (s *session) authorize(ctx context.Context, challenge *transport.Challenge)
 	if scope := challenge.Parameters["scope"]; scope != "" && scope != scopes[0] {
 		scopes = append([]string{scope}, scopes...)
 	}
-	token, err := transport.Exchange(ctx, s.realmRegistry(challenge), auth, s.base, scopes, challenge)
+	sender := &handshaker{s: s}
+	token, err := transport.Exchange(ctx, s.realmRegistry(challenge), auth, sender, scopes, challenge)
 	if err != nil {
-		return "", handshakeError(hostOf(challenge.Parameters["realm"]), err)
+		return "", sender.cause(s.handshakeError(hostOf(challenge.Parameters["realm"]), err))
 	}
+	s.keepSecret(token.Token, token.AccessToken, token.RefreshToken)
 	if token.RefreshToken != "" && s.account.IdentityToken != "" {
 		s.account.IdentityToken = token.RefreshToken
 	}
@@ -205,47 +214,51 @@ func (s *session) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Host != s.host() || req.URL.Scheme != scheme {
 		return s.base.RoundTrip(req)
 	}
-	resp, err := s.base.RoundTrip(withHeader(req, header))
-	if err != nil || resp.StatusCode != http.StatusUnauthorized {
-		return resp, err
-	}
-	challenge := parseChallenge(resp.Header.Values("WWW-Authenticate"), scheme == "http")
-	if challenge == nil {
-		return resp, nil
-	}
-	fresh, err := s.renew(req.Context(), header, challenge)
-	if err != nil {
+	for {
+		resp, err := s.base.RoundTrip(withHeader(req, header))
+		if err != nil || resp.StatusCode != http.StatusUnauthorized {
+			return resp, err
+		}
+		challenge := parseChallenge(resp.Header.Values("WWW-Authenticate"), scheme == "http")
+		if challenge == nil {
+			return resp, nil
+		}
+		fresh, ours, err := s.renew(req.Context(), header, challenge)
+		if err != nil {
+			_ = resp.Body.Close()
+			return nil, err
+		}
+		if fresh == header {
+			return resp, nil
+		}
+		_, _ = io.CopyN(io.Discard, resp.Body, maxErrorBody)
 		_ = resp.Body.Close()
-		return nil, err
+		if ours {
+			return s.base.RoundTrip(withHeader(req, fresh))
+		}
+		header = fresh // which another request got, and may have expired since
 	}
-	if fresh == header {
-		return resp, nil
-	}
-	_, _ = io.CopyN(io.Discard, resp.Body, maxErrorBody)
-	_ = resp.Body.Close()
-	return s.base.RoundTrip(withHeader(req, fresh))
 }
 
 // renew replaces the header stale, unless another request has done so already,
-// and returns the one that is valid now.
-func (s *session) renew(ctx context.Context, stale string, challenge *transport.Challenge) (string, error) {
+// and returns the one that is valid now, and whether it was made here.
+func (s *session) renew(ctx context.Context, stale string, challenge *transport.Challenge) (header string, ours bool, err error) {
 	select {
 	case s.renewing <- struct{}{}:
 		defer func() { <-s.renewing }()
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
+		return "", false, context.Cause(ctx)
 	}
 	if _, header := s.current(); header != stale {
-		return header, nil
+		return header, false, nil
 	}
-	header, err := s.authorize(ctx, challenge)
-	if err != nil {
-		return "", err
+	if header, err = s.authorize(ctx, challenge); err != nil {
+		return "", false, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.header = header
-	return header, nil
+	return header, true, nil
 }
 
 // withHeader is a copy of req with an Authorization header, if there is one.
@@ -259,8 +272,9 @@ func withHeader(req *http.Request, authorization string) *http.Request {
 }
 
 // read reads a manifest or another small thing whole. The answer must not be
-// longer than limit.
-func (s *session) read(ctx context.Context, subject string, u *url.URL, accept string, limit int64) ([]byte, http.Header, error) {
+// longer than limit, and if nothing but the end of the connection ends it no
+// shorter than least.
+func (s *session) read(ctx context.Context, subject string, u *url.URL, accept string, least, limit int64) ([]byte, http.Header, error) {
 	var body []byte
 	var header http.Header
 	err := s.retry.do(ctx, subject, func() error {
@@ -274,15 +288,19 @@ func (s *session) read(ctx context.Context, subject string, u *url.URL, accept s
 		}
 		defer resp.Body.Close()
 		if resp.StatusCode != http.StatusOK {
-			return statusErrorOf(resp)
+			return s.statusErrorOf(resp)
 		}
 		header = resp.Header
 		body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
 		if err != nil {
 			return err
 		}
+		unframed := resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.ProtoMajor == 1
+		if unframed && int64(len(body)) < least {
+			return fmt.Errorf("%s ends the connection after %d of %d bytes", s.host(), len(body), least)
+		}
 		if int64(len(body)) > limit {
-			return image.Corruptf("%s sends more than the %d bytes that it may have", s.host(), limit)
+			return image.Corruptf("%s %w", s.host(), tooLong(limit))
 		}
 		return nil
 	})
@@ -292,10 +310,12 @@ func (s *session) read(ctx context.Context, subject string, u *url.URL, accept s
 	return body, header, nil
 }
 
-// close ends connections that nothing uses, if they are the session's own.
+// close ends the connections, if they are the session's own. Nothing may be using
+// the session any longer.
 func (s *session) close() {
 	if s.own != nil {
 		s.own.CloseIdleConnections()
+		s.conns.close()
 	}
 }
 

@@ -8,17 +8,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"net/http"
 	"net/url"
 	"os"
 	"sync"
-	"syscall"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/seed-81b0d42e/flatten/internal/diskspace"
+	"github.com/seed-81b0d42e/flatten/internal/nameless"
 	"github.com/seed-81b0d42e/flatten/pkg/image"
 )
 
@@ -64,14 +66,14 @@ func newSpool(s *session, o *Options) *spool {
 		sp.dir = os.TempDir()
 	}
 	if sp.available == nil {
-		sp.available = availableSpace
+		sp.available = diskspace.Available
 	}
 	return sp
 }
 
 // opener returns what opens a layer. Nothing is fetched before it is called.
 func (sp *spool) opener(desc v1.Descriptor) func(context.Context) (image.Blob, error) {
-	if desc.Digest == emptyLayer && desc.Size == int64(len(emptyLayerBytes)) {
+	if isEmptyLayer(desc) {
 		return func(context.Context) (image.Blob, error) {
 			return knownBlob{bytes.NewReader([]byte(emptyLayerBytes))}, nil
 		}
@@ -97,6 +99,31 @@ func (sp *spool) opener(desc v1.Descriptor) func(context.Context) (image.Blob, e
 		}
 		return d.open(ctx), nil
 	}
+}
+
+// copy is the image.Copy of a registry: a download that goes to w and is not
+// stored here.
+func (sp *spool) copy(ctx context.Context, desc v1.Descriptor, offset int64, w io.Writer) error {
+	if offset >= desc.Size {
+		return nil
+	}
+	if isEmptyLayer(desc) {
+		_, err := io.WriteString(w, emptyLayerBytes[offset:])
+		return err
+	}
+	d := newDownload(sp, desc.Digest, desc.Size, sp.places(desc))
+	d.have, d.to = offset, w
+	err := d.run(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// isEmptyLayer reports whether a descriptor is that of the layer whose bytes are
+// known.
+func isEmptyLayer(desc v1.Descriptor) bool {
+	return desc.Digest == emptyLayer && desc.Size == int64(len(emptyLayerBytes))
 }
 
 // places lists where a blob may be had: the registry, then the addresses in its
@@ -141,18 +168,23 @@ func (sp *spool) checkSpace(d *download) error {
 	if needed <= available {
 		return nil
 	}
-	return image.WithHint(
-		&localError{fmt.Errorf("no room for the layers in %s: %d bytes are needed, %d are free", sp.dir, needed, available)},
-		tmpdirHint)
+	err := fmt.Errorf("no room for the layers in %s: %d bytes are needed, %d are free", sp.dir, needed, available)
+	return image.WithHint(&localError{&image.SpaceError{Dir: sp.dir, Needed: needed, Err: err}}, tmpdirHint)
 }
 
 // writeError is the error for a spool file that cannot be written.
 func (sp *spool) writeError(err error) error {
-	err = &localError{fmt.Errorf("writing to %s: %w", sp.dir, pathless(err))}
-	if errors.Is(err, syscall.ENOSPC) {
-		return image.WithHint(err, tmpdirHint)
+	var needed int64
+	sp.mu.Lock()
+	for _, d := range sp.order {
+		needed += min(d.size, math.MaxInt64-needed)
 	}
-	return err
+	sp.mu.Unlock()
+	err = image.CheckSpace(fmt.Errorf("writing to %s: %w", sp.dir, pathless(err)), sp.dir, 0, needed)
+	if errors.As(err, new(*image.SpaceError)) {
+		return image.WithHint(&localError{err}, "the layers take %d bytes: %s", needed, tmpdirHint)
+	}
+	return &localError{err}
 }
 
 // pathless takes the name of a spool file, which says nothing, out of an error.
@@ -196,7 +228,7 @@ func (d *download) remove() error {
 	}
 	file := d.file
 	d.file = nil
-	return removeSpool(file)
+	return nameless.Remove(file)
 }
 
 // knownBlob is a blob that is in memory.

@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,31 +15,36 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-81b0d42e/flatten/pkg/image"
 )
 
 const (
-	connectTimeout = 15 * time.Second
-	tlsTimeout     = 15 * time.Second
-	headerTimeout  = 30 * time.Second
-	defaultStall   = 60 * time.Second
+	defaultConnect = 15 * time.Second
+	defaultHeaders = 30 * time.Second
 	maxRedirects   = 10
+
+	// maxHandshakeBody bounds the answers to the first request and of token
+	// servers.
+	maxHandshakeBody = 1 << 20
 )
 
 // newTransport is net/http's default transport with this package's limits. It
 // does not unpack what a server sends, since digests are of the stored bytes.
-func newTransport(insecure bool) *http.Transport {
+func newTransport(o *Options) *http.Transport {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
 	if d, ok := http.DefaultTransport.(*http.Transport); ok {
 		t = d.Clone()
 	}
-	t.DialContext = (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext
-	t.TLSHandshakeTimeout = tlsTimeout
-	t.ResponseHeaderTimeout = headerTimeout
+	connect := cmp.Or(max(o.ConnectTimeout, 0), defaultConnect)
+	t.DialContext = (&net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}).DialContext
+	t.TLSHandshakeTimeout = connect
+	t.ResponseHeaderTimeout = cmp.Or(max(o.HeaderTimeout, 0), defaultHeaders)
+	t.OnProxyConnectResponse = checkProxy
 	t.DisableCompression = true
-	if insecure {
+	if o.Insecure {
 		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
 	}
 	return t
@@ -57,6 +63,117 @@ func (a *agent) RoundTrip(req *http.Request) (*http.Response, error) {
 	req.Header.Del("Referer")
 	return a.inner.RoundTrip(req)
 }
+
+// checkProxy turns a proxy's refusal to connect, of which net/http would show but
+// the status, into an error that says whose it is.
+func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, answer *http.Response) error {
+	if answer.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &proxyError{&statusError{host: "the proxy " + proxy.Host, status: answer.StatusCode}}
+}
+
+// handshaker sends the requests that go-containerregistry makes: the first one
+// and those for tokens. It holds their redirects to the session's rules, and
+// bounds what they receive.
+type handshaker struct {
+	s *session
+
+	mu       sync.Mutex
+	failures map[string]error // by the scheme of a first request, what became of it
+}
+
+func (h *handshaker) RoundTrip(req *http.Request) (*http.Response, error) {
+	var via []*http.Request
+	for r := req.Response; r != nil && r.Request != nil && len(via) <= maxRedirects; r = r.Request.Response {
+		via = append([]*http.Request{r.Request}, via...)
+	}
+	if len(via) > 0 {
+		if err := h.s.checkRedirect(req, via); err != nil {
+			return nil, err
+		}
+		if last := via[len(via)-1].URL; req.Body != nil && (last.Host != req.URL.Host || last.Scheme != req.URL.Scheme) {
+			return nil, &permanentError{fmt.Errorf("redirected to %s, which is not to see credentials", req.URL.Host)}
+		}
+	}
+	resp, err := h.s.base.RoundTrip(req)
+	if err != nil {
+		h.note(req.URL.Scheme, err)
+		return nil, err
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		h.note(req.URL.Scheme, &statusError{
+			host: req.URL.Host, status: resp.StatusCode, retryAfter: retryAfter(resp.Header),
+		})
+	}
+	resp.Body = &boundedBody{inner: resp.Body, host: req.URL.Host, left: maxHandshakeBody}
+	return resp, nil
+}
+
+func (h *handshaker) note(scheme string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.failures == nil {
+		h.failures = map[string]error{}
+	}
+	h.failures[scheme] = err
+}
+
+// cause chooses between the failures of HTTPS and of plain HTTP, which is tried
+// after it, where err is what go-containerregistry makes of both.
+func (h *handshaker) cause(err error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	secure, plain := h.failures["https"], h.failures["http"]
+	chosen := chooseFailure(secure, plain)
+	noted, isStatus := chosen.(*statusError)
+	switch {
+	case isStatus:
+		var status *statusError
+		if errors.As(err, &status) && status.status == noted.status {
+			noted.message = status.message
+		}
+		return noted
+	case secure == nil || plain == nil: // then err is the one
+		return err
+	}
+	return fmt.Errorf("%s: %w", h.s.host(), chosen)
+}
+
+// chooseFailure prefers what was said in the protocol that the registry speaks. A
+// TLS server answers plain HTTP with 400.
+func chooseFailure(secure, plain error) error {
+	if secure == nil || plain == nil {
+		return cmp.Or(secure, plain)
+	}
+	var record tls.RecordHeaderError
+	var status *statusError
+	switch {
+	case errors.Is(secure, http.ErrSchemeMismatch), errors.As(secure, &record), refused(secure):
+		return plain
+	case errors.As(plain, &status) && status.status != http.StatusBadRequest && !speaksOtherProtocol(secure):
+		return plain
+	}
+	return secure
+}
+
+// boundedBody is a body that ends with an error when it is too long.
+type boundedBody struct {
+	inner io.ReadCloser
+	host  string
+	left  int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, image.Corruptf("%s sends more than the %d bytes that an answer may have", b.host, maxHandshakeBody)
+	}
+	n, err := b.inner.Read(p[:min(int64(len(p)), b.left+1)])
+	b.left -= int64(n)
+	return n, err
+}
+
+func (b *boundedBody) Close() error { return b.inner.Close() }
 
 // checkRedirect says whether a redirect may be followed: not forever, not from
 // TLS to plain HTTP, and not into a private network from outside.
@@ -91,67 +208,4 @@ func isPrivate(host string) bool {
 	}
 	a = a.Unmap()
 	return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsUnspecified()
-}
-
-// get asks for an address. The answer's body must be closed. The request ends
-// with an error that is [errStalled] when neither headers nor, later, a byte of
-// the body arrive for s.stall.
-func (s *session) get(ctx context.Context, client *http.Client, u *url.URL, header http.Header) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(s.stall, func() { cancel(errStalled) })
-	release := func() {
-		timer.Stop()
-		cancel(context.Canceled)
-	}
-	req := (&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}).WithContext(ctx)
-	resp, err := client.Do(req)
-	if err != nil {
-		defer release()
-		if errors.Is(context.Cause(ctx), errStalled) {
-			return nil, fmt.Errorf("%s: %w for %v", u.Host, errStalled, s.stall)
-		}
-		return nil, plainError(err)
-	}
-	timer.Reset(s.stall)
-	resp.Body = &watchedBody{
-		inner:   resp.Body,
-		arrived: func() { timer.Reset(s.stall) },
-		explain: func(err error) error {
-			if errors.Is(context.Cause(ctx), errStalled) {
-				return fmt.Errorf("%w for %v", errStalled, s.stall)
-			}
-			return err
-		},
-		release: release,
-		host:    resp.Request.URL.Host,
-	}
-	return resp, nil
-}
-
-// watchedBody is a response body whose reads end when nothing arrives for too
-// long.
-type watchedBody struct {
-	inner    io.ReadCloser
-	arrived  func()
-	explain  func(error) error
-	release  func()
-	host     string
-	finished bool
-}
-
-func (b *watchedBody) Read(p []byte) (int, error) {
-	n, err := b.inner.Read(p)
-	if n > 0 && !b.finished {
-		b.arrived()
-	}
-	if err == nil || err == io.EOF {
-		return n, err
-	}
-	return n, fmt.Errorf("%s: %w", b.host, b.explain(err))
-}
-
-func (b *watchedBody) Close() error {
-	b.finished = true
-	b.release()
-	return b.inner.Close()
 }

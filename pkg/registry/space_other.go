@@ -1,9 +1,0 @@
-// SPDX-FileCopyrightText: The flatten authors
-// SPDX-License-Identifier: Apache-2.0
-
-//go:build !linux && !darwin && !freebsd
-
-package registry
-
-// availableSpace does not know.
-func availableSpace(string) (bytes int64, known bool) { return 0, false }
