@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-81b0d42e/flatten/internal/steady"
 	"github.com/seed-81b0d42e/flatten/pkg/image"
 	"github.com/seed-81b0d42e/flatten/pkg/plan"
 	"github.com/seed-81b0d42e/flatten/pkg/splice"
@@ -47,25 +48,27 @@ type Merged struct {
 	// the merge's.
 	Warnings []image.Warning
 
-	blobs blobs
+	blobs   blobs
+	tempDir string
 }
 
 // Close releases the layers' blobs.
 func (m *Merged) Close() error { return m.blobs.close() }
 
 // Load scans the layers of an image and merges them. With opts.Strict the first
-// warning is an error.
+// warning is an error. Layers that opts.Cache knows are not read: see
+// [Merged.Verify].
 func Load(ctx context.Context, img *image.Image, opts Options) (_ *Merged, err error) {
 	if opts.Jobs <= 0 {
 		opts.Jobs = runtime.GOMAXPROCS(0)
 	}
-	m := &Merged{Image: img, Warnings: slices.Clone(img.Warnings), blobs: blobs{}}
+	m := &Merged{Image: img, Warnings: slices.Clone(img.Warnings), blobs: blobs{}, tempDir: opts.TempDir}
 	defer func() {
 		if err != nil {
 			m.Close()
 		}
 	}()
-	layers, err := scan(ctx, img, m.blobs, opts)
+	layers, err := scan(ctx, img, m.blobs, budget(img, opts.Limits), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +78,7 @@ func Load(ctx context.Context, img *image.Image, opts Options) (_ *Merged, err e
 			m.Warnings = append(m.Warnings, w)
 		}
 	}
-	m.View, err = whiteout.Merge(layers, whiteout.Options{FollowLower: opts.FollowLowerSymlinks})
+	m.View, err = whiteout.Merge(layers, opts.merge())
 	if err != nil {
 		return nil, fmt.Errorf("merging: %w", err)
 	}
@@ -85,6 +88,11 @@ func Load(ctx context.Context, img *image.Image, opts Options) (_ *Merged, err e
 			"without --strict this is a warning")
 	}
 	return m, nil
+}
+
+// merge are the options of the merge.
+func (o *Options) merge() whiteout.Options {
+	return whiteout.Options{FollowLower: o.FollowLowerSymlinks, Limits: o.Limits}
 }
 
 // Plan lists the pieces of the output.
@@ -132,9 +140,9 @@ func identity(l *image.Layer) digest.Digest { return cmp.Or(l.Digest, l.DiffID) 
 
 // scan reads each distinct layer once, several at a time, the largest first. All
 // are opened before, so that a registry can send them.
-func scan(ctx context.Context, img *image.Image, open blobs, opts Options) ([]*toc.Layer, error) {
+func scan(ctx context.Context, img *image.Image, open blobs, budget *toc.Budget, opts Options) ([]*toc.Layer, error) {
 	var distinct []int
-	for i := range img.Layers {
+	for _, i := range largestFirst(img) {
 		l := &img.Layers[i]
 		if open[identity(l)] != nil {
 			continue
@@ -143,19 +151,16 @@ func scan(ctx context.Context, img *image.Image, open blobs, opts Options) ([]*t
 		if err != nil {
 			return nil, &LayerError{i, identity(l), err}
 		}
-		open[identity(l)] = blob
+		open[identity(l)] = steady.Of(blob) // it is read twice, to be verified and to be used
 		distinct = append(distinct, i)
 	}
-	slices.SortStableFunc(distinct, func(a, b int) int {
-		return cmp.Compare(img.Layers[b].Size, img.Layers[a].Size)
-	})
 	scanned := make([]*toc.Layer, len(img.Layers))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(opts.Jobs)
 	for _, i := range distinct {
 		group.Go(func() (err error) {
 			id := identity(&img.Layers[i])
-			if scanned[i], err = scanLayer(ctx, img, i, open[id], opts); err != nil {
+			if scanned[i], err = scanLayer(ctx, img, i, open[id], budget, opts); err != nil {
 				return &LayerError{i, id, err}
 			}
 			return nil
@@ -164,18 +169,45 @@ func scan(ctx context.Context, img *image.Image, open blobs, opts Options) ([]*t
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return everywhere(img, scanned, distinct)
+	return everywhere(img, scanned, distinct, budget)
 }
 
-// everywhere puts a layer's table wherever its blob stands in the stack.
-func everywhere(img *image.Image, scanned []*toc.Layer, distinct []int) ([]*toc.Layer, error) {
+// budget is what the layers of an image may cost.
+func budget(img *image.Image, limits image.Limits) *toc.Budget {
+	sizes := make([]int64, len(img.Layers))
+	for i, l := range img.Layers {
+		sizes[i] = l.Size
+	}
+	return toc.NewBudget(limits, sizes...)
+}
+
+// largestFirst are the indices of an image's layers.
+func largestFirst(img *image.Image) []int {
+	order := make([]int, len(img.Layers))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Compare(img.Layers[b].Size, img.Layers[a].Size)
+	})
+	return order
+}
+
+// everywhere puts a layer's table wherever its blob stands in the stack. Each
+// time counts for the limits.
+func everywhere(img *image.Image, scanned []*toc.Layer, distinct []int, budget *toc.Budget) ([]*toc.Layer, error) {
 	byID := map[digest.Digest]*toc.Layer{}
 	for _, i := range distinct {
 		byID[identity(&img.Layers[i])] = scanned[i]
 	}
 	for i := range img.Layers {
 		l := &img.Layers[i]
-		scanned[i] = byID[identity(l)]
+		if scanned[i] == nil {
+			scanned[i] = byID[identity(l)]
+			if err := budget.Add(scanned[i]); err != nil {
+				return nil, &LayerError{i, identity(l), err}
+			}
+		}
 		if l.DiffID != "" && l.DiffID != scanned[i].DiffID {
 			err := image.Corruptf("the configuration states diffID %s for a layer that has %s", l.DiffID, scanned[i].DiffID)
 			return nil, &LayerError{i, identity(l), err}
@@ -184,12 +216,11 @@ func everywhere(img *image.Image, scanned []*toc.Layer, distinct []int) ([]*toc.
 	return scanned, nil
 }
 
-func scanLayer(ctx context.Context, img *image.Image, i int, blob image.Blob, opts Options) (*toc.Layer, error) {
+func scanLayer(ctx context.Context, img *image.Image, i int, blob image.Blob, budget *toc.Budget, opts Options) (*toc.Layer, error) {
 	l := &img.Layers[i]
 	return toc.Scan(ctx, blob, toc.Options{
 		Digest: l.Digest, DiffID: l.DiffID, Size: l.Size, MediaType: l.MediaType,
-		Cache:  opts.Cache,
-		Limits: toc.Limits{Entries: opts.Limits.Entries, Size: opts.Limits.Size},
+		Cache: opts.Cache, Budget: budget,
 		Progress: func(n int64) {
 			opts.report(Event{Stage: Scan, Layer: i, Done: n, Total: blob.Size()})
 		},
@@ -205,11 +236,12 @@ func (o *Options) report(e Event) {
 // sources opens the layers for reading, in the order of the stack.
 func (m *Merged) sources() (layers []splice.Layer, done func()) {
 	open := map[digest.Digest]*toc.Reader{}
+	group := toc.Group{TempDir: m.tempDir}
 	layers = make([]splice.Layer, len(m.Image.Layers))
 	for i := range layers {
 		id := identity(&m.Image.Layers[i])
 		if open[id] == nil {
-			open[id] = toc.NewReader(m.View.Layers[i], m.blobs[id])
+			open[id] = group.NewReader(m.View.Layers[i], m.blobs[id])
 		}
 		layers[i] = splice.Layer{Source: open[id], Blob: m.blobs[id], Blocks: m.View.Layers[i].Blocks}
 	}

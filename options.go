@@ -59,21 +59,17 @@ type Options struct {
 	// Cache, when not nil, remembers the tables of contents of layers.
 	Cache *toc.Cache
 
+	// TempDir is where layers are kept, compressed, that have to be read in an order
+	// in which they cannot be decoded; empty means [os.TempDir]. Of what is known
+	// only a canonical output of large layers wants it.
+	TempDir string
+
 	// Limits bound what a hostile image can make flatten do.
-	Limits Limits
+	Limits image.Limits
 
 	// Progress, when not nil, is told what goes on. It is called from several
 	// goroutines at once and must return quickly.
 	Progress func(Event)
-}
-
-// Limits bound what is read. A zero field means its default.
-type Limits struct {
-	// Entries is the number of tar entries over all layers; default 20 million.
-	Entries int64
-
-	// Size is the uncompressed size of all layers in bytes; default 1 TiB.
-	Size int64
 }
 
 // Event is one step of progress.

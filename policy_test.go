@@ -139,3 +139,55 @@ func TestDependencies(t *testing.T) {
 		t.Errorf("only %d modules: %s", len(seen), out)
 	}
 }
+
+// Every fuzz target has seeds: without them a fuzzer finds nothing for long.
+func TestFuzzSeeds(t *testing.T) {
+	targets := 0
+	for dir, files := range goFiles(t) {
+		for _, path := range files {
+			if !strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, decl := range f.Decls {
+				fn, ok := decl.(*ast.FuncDecl)
+				if !ok || !strings.HasPrefix(fn.Name.Name, "Fuzz") {
+					continue
+				}
+				targets++
+				corpus, _ := filepath.Glob(filepath.Join(dir, "testdata", "fuzz", fn.Name.Name, "*"))
+				if !passes(fn, "f") && len(corpus) == 0 {
+					t.Errorf("%s: %s has no seeds", path, fn.Name.Name)
+				}
+			}
+		}
+	}
+	if targets < 10 {
+		t.Errorf("only %d targets", targets)
+	}
+}
+
+// passes reports whether a function calls f.Add, or hands f to one that may.
+func passes(fn *ast.FuncDecl, f string) (found bool) {
+	ast.Inspect(fn.Body, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		if sel, ok := call.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Add" {
+			if id, ok := sel.X.(*ast.Ident); ok && id.Name == f {
+				found = true
+			}
+		}
+		for _, arg := range call.Args {
+			if id, ok := arg.(*ast.Ident); ok && id.Name == f {
+				found = true
+			}
+		}
+		return true
+	})
+	return found
+}

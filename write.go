@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -15,8 +16,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-81b0d42e/flatten/pkg/digest"
+	"github.com/seed-81b0d42e/flatten/pkg/image"
 	"github.com/seed-81b0d42e/flatten/pkg/plan"
 	"github.com/seed-81b0d42e/flatten/pkg/splice"
+	"github.com/seed-81b0d42e/flatten/pkg/tally"
 )
 
 // Write writes the merged filesystem as opts say: to a digest-named file in
@@ -28,11 +31,9 @@ func (m *Merged) Write(ctx context.Context, opts Options) (*Result, error) {
 	p := m.Plan(opts)
 	r := &Result{Entries: p.Entries, TarSize: p.Size, Warnings: m.Warnings, Layers: m.layers()}
 	if opts.Output != nil {
-		out := newMeter(opts.Output)
-		if err := m.encode(ctx, out, p, opts, r); err != nil {
+		if err := m.writeStream(ctx, p, opts, r); err != nil {
 			return nil, err
 		}
-		r.Digest, r.Size = out.digest(), out.n
 		return r, nil
 	}
 	file, err := digest.Create(cmp.Or(opts.Dir, "."))
@@ -40,8 +41,9 @@ func (m *Merged) Write(ctx context.Context, opts Options) (*Result, error) {
 		return nil, err
 	}
 	defer file.Discard()
-	if err := m.encode(ctx, file, p, opts, r); err != nil {
-		return nil, err
+	err = m.verified(ctx, opts, func(ctx context.Context) error { return m.encode(ctx, file, p, opts, r) })
+	if err != nil {
+		return nil, withNeeded(err, p, opts)
 	}
 	suffix := ".tar.gz"
 	if opts.Uncompressed {
@@ -53,6 +55,31 @@ func (m *Merged) Write(ctx context.Context, opts Options) (*Result, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// writeStream writes to opts.Output, its end only when all layers are verified.
+func (m *Merged) writeStream(ctx context.Context, p *plan.Plan, opts Options, r *Result) error {
+	held := &withheld{w: opts.Output}
+	out := newMeter(held)
+	err := m.verified(ctx, opts, func(ctx context.Context) error { return m.encode(ctx, out, p, opts, r) })
+	if err == nil {
+		err = held.release()
+	}
+	r.Digest, r.Size = out.digest(), out.n
+	return withNeeded(err, p, opts)
+}
+
+// withNeeded adds to an error for want of room how much the output takes: to the
+// byte for a plain tar, otherwise an estimate, and rather more than less.
+func withNeeded(err error, p *plan.Plan, opts Options) error {
+	var space *image.SpaceError
+	if errors.As(err, &space) && space.Needed == 0 {
+		space.Needed = p.Size
+		if !opts.Uncompressed {
+			space.Needed = max(space.Written, tally.Output(p)*9/8)
+		}
+	}
+	return err
 }
 
 // encode carries the plan out, compressed or not.
@@ -69,7 +96,8 @@ func (m *Merged) encode(ctx context.Context, w io.Writer, p *plan.Plan, opts Opt
 		r.Encoder, r.TarDigest = "none", tar.digest()
 		return nil
 	}
-	o := splice.Options{Level: opts.Level, Reencode: opts.Canonical, Jobs: opts.Jobs, Progress: progress}
+	o := opts.splice()
+	o.Progress = progress
 	tar := newMeter(io.Discard)
 	whole := o.Level != 0 || o.Reencode
 	if whole {
@@ -92,6 +120,11 @@ func (m *Merged) encode(ctx context.Context, w io.Writer, p *plan.Plan, opts Opt
 		r.TarDigest = tar.digest()
 	}
 	return nil
+}
+
+// splice are the options of the compressed output.
+func (o *Options) splice() splice.Options {
+	return splice.Options{Level: o.Level, Reencode: o.Canonical, Jobs: o.Jobs}
 }
 
 // hashTar writes the tar stream a second time, decompressed, to be hashed: the
@@ -127,6 +160,7 @@ func (m *meter) Write(p []byte) (int, error) {
 	n, err := m.w.Write(p)
 	m.hash.Write(p[:n])
 	m.n += int64(n)
+	err = image.CheckSpace(err, "", m.n, 0)
 	if m.progress != nil {
 		m.progress(m.n)
 	}
