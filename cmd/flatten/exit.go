@@ -28,6 +28,10 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
+// errSilent ends a command with exit code 1 and without a word: the answer was
+// no, not that something failed.
+var errSilent = errors.New("no")
+
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
 // exitCode chooses the exit code for an error.
@@ -53,11 +57,17 @@ func hint(err error) string {
 	if h := image.Hint(err); h != "" {
 		return h
 	}
+	var limit *image.LimitError
+	var space *image.SpaceError
 	switch {
+	case errors.As(err, &limit):
+		return limitHint(limit)
+	case errors.As(err, &space):
+		return spaceHint(space)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "the disk is full; -o and --tmpdir choose other folders"
 	case errors.Is(err, syscall.EROFS):
-		return "the folder is read-only; -o chooses another one"
+		return "the folder is read-only; name another one"
 	}
 	return ""
 }

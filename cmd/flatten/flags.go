@@ -6,6 +6,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,21 +25,38 @@ const (
 )
 
 func flattenFlags() []cli.Flag {
-	return append(append(append(outputFlags(), imageFlags()...), registryFlags()...), runFlags()...)
+	return slices.Concat(outputFlags(), mergeFlags())
+}
+
+// mergeFlags are those of a command that merges an image: see mergeOptions.
+func mergeFlags() []cli.Flag {
+	return slices.Concat(platformFlags(), imageFlags(), registryFlags(), runFlags(), workFlags(), cacheFlags(),
+		limitFlags(layerLimits), limitFlags(documentLimits))
+}
+
+// openFlags are those of a command that opens an image and reads no layer.
+func openFlags() []cli.Flag {
+	return slices.Concat(platformFlags(), registryFlags(), runFlags(), limitFlags(documentLimits))
 }
 
 func outputFlags() []cli.Flag {
-	flags := []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: ".", Category: groupOutput,
 			Usage: "write to the folder `DIR`; - streams to standard output"},
-		&cli.StringFlag{Name: "compression", Value: "gzip", Category: groupOutput,
-			Usage: "compress with `KIND`: gzip or none"},
+		newChoiceFlag(&cli.StringFlag{Name: "compression", Value: "gzip", Category: groupOutput,
+			Usage: "compress with `KIND`: gzip or none"}, "gzip", "none"),
+		&cli.BoolFlag{DisableDefaultText: true, Name: "json", Category: groupOutput,
+			Usage: "print one JSON object instead of the path"},
+	}, encodingFlags()...)
+}
+
+// encodingFlags say how a gzip file is written: see setEncoding.
+func encodingFlags() []cli.Flag {
+	flags := []cli.Flag{
 		&cli.BoolFlag{DisableDefaultText: true, Name: "canonical", Category: groupOutput,
 			Usage: "the same bytes for the same filesystem, whatever its layers were"},
 		&cli.BoolFlag{DisableDefaultText: true, Name: "root-entry", Category: groupOutput,
 			Usage: "keep the image's entry for the root directory"},
-		&cli.BoolFlag{DisableDefaultText: true, Name: "json", Category: groupOutput,
-			Usage: "print one JSON object instead of the path"},
 	}
 	for level := 1; level <= 9; level++ {
 		usage := "compress everything again, at that level up to -9"
@@ -49,14 +67,20 @@ func outputFlags() []cli.Flag {
 	return flags
 }
 
-func imageFlags() []cli.Flag {
+func platformFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "platform", Category: groupImage, DefaultText: "linux and this machine's architecture",
 			Usage: "choose `OS/ARCH[/VARIANT]`"},
+	}
+}
+
+func imageFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.BoolFlag{DisableDefaultText: true, Name: "strict", Category: groupImage,
 			Usage: "make every warning an error"},
-		&cli.StringFlag{Name: "lower-symlinks", Value: "replace", Category: groupImage,
-			Usage: "a path through a symbolic link of a lower layer: replace the link as overlayfs, or follow it (`MODE`)"},
+		newChoiceFlag(&cli.StringFlag{Name: "lower-symlinks", Value: "replace", Category: groupImage,
+			Usage: "a path through a symbolic link of a lower layer: replace the link as overlayfs, or follow it (`MODE`)",
+		}, "replace", "follow"),
 	}
 }
 
@@ -73,14 +97,32 @@ func registryFlags() []cli.Flag {
 
 func runFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{DisableDefaultText: true, Name: "quiet", Aliases: []string{"q"}, Category: groupRun,
-			Usage: "say nothing but errors"},
-		&cli.StringFlag{Name: "progress", Value: "auto", Category: groupRun,
-			Usage: "show progress as `KIND`: auto, tty, plain or none"},
-		&cli.IntFlag{Name: "jobs", Category: groupRun, DefaultText: "one for each processor",
-			Usage: "read layers and compress with `N` goroutines"},
+		quietFlag(),
 		&cli.StringFlag{Name: "tmpdir", Category: groupRun, DefaultText: "$TMPDIR, else the system's",
 			Usage: "spool downloads and standard input in `DIR`"},
+	}
+}
+
+func workFlags() []cli.Flag {
+	return []cli.Flag{
+		progressFlag(),
+		&cli.IntFlag{Name: "jobs", Category: groupRun, DefaultText: "one for each processor",
+			Usage: "read layers and compress with `N` goroutines"},
+	}
+}
+
+func quietFlag() cli.Flag {
+	return &cli.BoolFlag{DisableDefaultText: true, Name: "quiet", Aliases: []string{"q"}, Category: groupRun,
+		Usage: "say nothing but errors"}
+}
+
+func progressFlag() cli.Flag {
+	return newChoiceFlag(&cli.StringFlag{Name: "progress", Value: "auto", Category: groupRun,
+		Usage: "show progress as `KIND`: auto, tty, plain or none"}, "auto", "tty", "plain", "none")
+}
+
+func cacheFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.StringFlag{Name: "cache-dir", Category: groupRun, DefaultText: "the user's cache directory",
 			Usage: "remember the tables of contents of layers in `DIR`"},
 		&cli.BoolFlag{DisableDefaultText: true, Name: "no-cache", Category: groupRun,
@@ -90,43 +132,41 @@ func runFlags() []cli.Flag {
 
 // options are the library's options as the flags say.
 func options(c *cli.Context, p process) (flatten.Options, error) {
+	o, err := mergeOptions(c)
+	if err != nil {
+		return o, err
+	}
+	o.Dir = c.String("output")
+	o.TarDigest = c.Bool("json")
+	o.Uncompressed = c.String("compression") == "none"
+	return o, setEncoding(c, p, &o)
+}
+
+// setEncoding sets those of the options that encodingFlags say.
+func setEncoding(c *cli.Context, p process, o *flatten.Options) error {
+	o.Canonical = c.Bool("canonical")
+	o.RootEntry = c.Bool("root-entry")
+	if err := setLevel(c, o); err != nil {
+		return err
+	}
+	return setEpoch(p, o)
+}
+
+// mergeOptions are those of the options that say how layers are merged, as
+// mergeFlags say.
+func mergeOptions(c *cli.Context) (flatten.Options, error) {
 	o := flatten.Options{
-		Dir:       c.String("output"),
-		Canonical: c.Bool("canonical"),
-		TarDigest: c.Bool("json"),
-		RootEntry: c.Bool("root-entry"),
-		Strict:    c.Bool("strict"),
-		Jobs:      c.Int("jobs"),
+		Strict: c.Bool("strict"), Jobs: c.Int("jobs"), FollowLowerSymlinks: c.String("lower-symlinks") == "follow",
+		TempDir: c.String("tmpdir"),
 	}
 	if o.Jobs < 0 {
 		return o, usagef("--jobs %d: it is a number of goroutines from 1", o.Jobs)
 	}
-	switch kind := c.String("compression"); kind {
-	case "gzip":
-	case "none":
-		o.Uncompressed = true
-	default:
-		return o, usagef("--compression %q: there are gzip and none", kind)
-	}
-	switch mode := c.String("lower-symlinks"); mode {
-	case "replace":
-	case "follow":
-		o.FollowLowerSymlinks = true
-	default:
-		return o, usagef("--lower-symlinks %q: there are replace and follow", mode)
-	}
-	switch mode := c.String("progress"); mode {
-	case "auto", "tty", "plain", "none":
-	default:
-		return o, usagef("--progress %q: there are auto, tty, plain and none", mode)
-	}
-	if err := setLevel(c, &o); err != nil {
+	var err error
+	if o.Limits, err = limitsOf(c); err != nil {
 		return o, err
 	}
-	if err := setCache(c, &o); err != nil {
-		return o, err
-	}
-	return o, setEpoch(p, &o)
+	return o, setCache(c, &o)
 }
 
 func setLevel(c *cli.Context, o *flatten.Options) error {

@@ -11,7 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"syscall"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -59,8 +59,7 @@ func flattenAction(c *cli.Context, p process, u *ui) error {
 	if c.Bool("json") {
 		return printJSON(p.stdout, img, result, time.Since(began))
 	}
-	_, err = fmt.Fprintln(p.stdout, result.Path)
-	return err
+	return printResult(p.stdout, result.Path+"\n")
 }
 
 // checkFolder fails before anything is fetched for a folder that cannot take it.
@@ -85,7 +84,11 @@ func argument(c *cli.Context) (string, error) {
 	case 0:
 		return "", image.WithHint(usagef("which image?"), "flatten alpine:3.20, flatten oci:DIR:TAG, flatten --help")
 	}
-	return "", usagef("one image at a time: %q is one too many", c.Args().Get(1))
+	err := usagef("one image at a time: %q is one too many", c.Args().Get(1))
+	if word := c.Args().First(); c.Command.Name == c.App.Name && !strings.ContainsAny(word, ":/.") {
+		err = image.WithHint(err, "%q is no command; flatten --help lists them", word)
+	}
+	return "", err
 }
 
 // flattenImage runs the library with progress shown.
@@ -95,8 +98,8 @@ func flattenImage(ctx context.Context, img *image.Image, opts flatten.Options, m
 	result, err := flatten.Flatten(ctx, img, opts)
 	bars.close()
 	if err != nil {
-		if errors.Is(err, syscall.EPIPE) && opts.Output != nil {
-			err = image.WithHint(fmt.Errorf("writing to standard output: %w", syscall.EPIPE), "the reader of the pipe ended first")
+		if opts.Output != nil {
+			err = stdoutError(err)
 		}
 		return nil, err
 	}
@@ -116,6 +119,8 @@ type resultJSON struct {
 	TarDigest  string          `json:"tarDigest"`
 	TarSize    int64           `json:"tarSize"`
 	Entries    int             `json:"entries"`
+	Copied     int64           `json:"copied"`  // bytes of the tar, as compressed blocks
+	Encoded    int64           `json:"encoded"` // bytes of the tar that were compressed here
 	Layers     []layerJSON     `json:"layers"`
 	Warnings   []image.Warning `json:"warnings"`
 	Config     configJSON      `json:"config"`
@@ -148,6 +153,7 @@ func printJSON(w io.Writer, img *image.Image, r *flatten.Result, took time.Durat
 		Platform: image.FormatPlatform(img.Platform),
 		Path:     r.Path, Digest: string(r.Digest), Size: r.Size,
 		TarDigest: string(r.TarDigest), TarSize: r.TarSize, Entries: r.Entries,
+		Copied: r.Copied, Encoded: r.Encoded,
 		Warnings: r.Warnings, Seconds: float64(took.Milliseconds()) / 1000,
 		Encoder: r.Encoder, FlattenVer: version(),
 		Config: configJSON{
@@ -168,5 +174,5 @@ func printJSON(w io.Writer, img *image.Image, r *flatten.Result, took time.Durat
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(out)
+	return stdoutError(enc.Encode(out))
 }

@@ -12,20 +12,19 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/opencontainers/go-digest"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/seed-81b0d42e/flatten/internal/regtest"
 	"github.com/seed-81b0d42e/flatten/internal/tartest"
 )
 
@@ -37,26 +36,28 @@ func TestMain(m *testing.M) {
 
 // TestScript runs the command as its users do. A script's first word is the
 // subject. $IMAGE is the fixture, an OCI layout; $REGISTRY serves it as
-// hello:latest.
+// hello:latest, and so does $PRIVATE to those who log in.
 func TestScript(t *testing.T) {
 	image, err := filepath.Abs("../../fixtures/hello")
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := serve(t, image)
+	public, private := serve(t, image, regtest.Anonymous), serve(t, image, regtest.Basic)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("IMAGE", image)
-			env.Setenv("REGISTRY", host)
+			env.Setenv("REGISTRY", public)
+			env.Setenv("PRIVATE", private)
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"archive": archive,
 			"damage":  damage,
+			"edit":    edit,
 			"assets":  assets,
 			"layer":   layer,
 			"fails":   fails,
@@ -65,10 +66,10 @@ func TestScript(t *testing.T) {
 }
 
 // serve starts a registry that has the layout's image.
-func serve(t *testing.T, dir string) string {
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
-	t.Cleanup(server.Close)
-	host := strings.TrimPrefix(server.URL, "http://")
+func serve(t *testing.T, dir string, auth regtest.Auth) string {
+	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
+		t.Skipf("the fixture has nothing for %s, which is the default platform here", runtime.GOARCH)
+	}
 	index, err := layout.ImageIndexFromPath(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -81,14 +82,9 @@ func serve(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref, err := name.ParseReference(host + "/hello:latest")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.WriteIndex(ref, image); err != nil {
-		t.Fatal(err)
-	}
-	return host
+	server := regtest.New(t, regtest.Config{Auth: auth})
+	server.Push(t, "hello:latest", image)
+	return server.Host
 }
 
 // fails runs a command that must end with an exit code: fails CODE COMMAND ARG….
@@ -146,6 +142,36 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(largest, b, 0o644))
 }
 
+// edit copies a file, to the name of its digest and a suffix where NEW begins with
+// a dot, and changes a byte, drops what is behind one or appends some: edit NEW FILE
+// flip|cut|add OFFSET. Offsets below 0 are counted from the end.
+func edit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: edit NEW FILE flip|cut|add OFFSET")
+	}
+	b, err := os.ReadFile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	at, err := strconv.Atoi(args[3])
+	ts.Check(err)
+	if at < 0 {
+		at += len(b)
+	}
+	switch args[2] {
+	case "flip":
+		b[at] ^= 1
+	case "cut":
+		b = b[:at]
+	case "add":
+		b = append(b, bytes.Repeat([]byte("x"), at)...)
+	}
+	name := args[0]
+	if strings.HasPrefix(name, ".") {
+		name = digest.FromBytes(b).Encoded() + name
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(name), b, 0o644))
+	ts.Setenv("FILE", name)
+}
+
 // assets demands that a folder has so many files and no others: assets N DIR.
 func assets(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
@@ -167,6 +193,14 @@ func layer(ts *testscript.TestScript, neg bool, args []string) {
 	switch args[1] {
 	case "twice": // rule 78, a warning
 		b = tartest.Layer(tartest.File("a", "1"), tartest.File("a", "2"))
+	case "names": // what a terminal and a reader of lines have to be spared
+		b = tartest.Layer(tartest.File("a b", ""), tartest.File("two\nlines", ""), tartest.File("\x1b[2J", ""), tartest.File("\xff", ""),
+			tartest.File("'quoted'", ""), tartest.Symlink("link", "\x1b]0;t\x07"), tartest.Char("null", 1, 3),
+			tartest.File("xattr", "").Xattr("user.k", "\x00v"), tartest.File(".dot", ""), tartest.File("etc/passwd", "ro\x1b:x:0:\nok:x:7:\n").Owner(7, 8))
+	case "tricky": // names and metadata that have to be shown with care
+		b = tartest.Layer(
+			tartest.File("a", "123").Mode(0o4755).Owner(1, 2).At(5).Xattr("user.k", "v"),
+			tartest.File("line\nend", ""), tartest.File("with space", ""), tartest.File("b\xff", ""))
 	case "nameless": // rule 22, an error
 		b = tartest.Layer(tartest.File("etc/.wh.", ""))
 	default:

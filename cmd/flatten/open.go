@@ -5,14 +5,18 @@ package main
 
 import (
 	"bufio"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
@@ -24,6 +28,11 @@ import (
 
 // openImage opens the image that an argument names and says which one it is.
 func openImage(c *cli.Context, p process, u *ui, text string) (*image.Image, error) {
+	return openImageFor(c, p, u, text, c.String("platform"))
+}
+
+// openImageFor is openImage with the platform's name, empty for the default.
+func openImageFor(c *cli.Context, p process, u *ui, text, platform string) (*image.Image, error) {
 	ref, err := reference.Parse(text)
 	if err != nil {
 		return nil, &usageError{err}
@@ -31,16 +40,13 @@ func openImage(c *cli.Context, p process, u *ui, text string) (*image.Image, err
 	if ref.Kind == reference.Stdin && isTerminal(p.stdin) {
 		return nil, usagef("-: standard input is a terminal, not an archive")
 	}
-	opts, err := sourceOptions(c, p, u, ref)
+	opts, err := sourceOptions(c, p, u, ref, platform)
 	if err != nil {
 		return nil, err
 	}
 	img, err := source.Open(c.Context, ref, opts)
 	if err != nil {
-		if _, statErr := os.Lstat(text); statErr == nil && ref.Kind == reference.Registry {
-			err = image.WithHint(err, "%s is here, too: ./%s means what is here", text, text)
-		}
-		return nil, err
+		return nil, meantElse(text, ref, err)
 	}
 	id := img.Digest
 	if id == "" {
@@ -50,10 +56,37 @@ func openImage(c *cli.Context, p process, u *ui, text string) (*image.Image, err
 	return img, nil
 }
 
-func sourceOptions(c *cli.Context, p process, u *ui, ref reference.Reference) (source.Options, error) {
+// meantElse adds a hint to the error of an image that was probably meant otherwise:
+// one of a registry where a file or a layout has the same name, and an archive on
+// standard input that is none.
+func meantElse(text string, ref reference.Reference, err error) error {
+	switch {
+	case ref.Kind == reference.Stdin && errors.Is(err, image.ErrCorrupt) && image.Hint(err) == "":
+		return image.WithHint(err, "it has to be an archive, as docker save writes it; did what writes to the pipe fail?")
+	case ref.Kind != reference.Registry || strings.Contains(text, "://"):
+		return err
+	case exists(text):
+		return image.WithHint(err, "%s is here, too: ./%s means what is here", text, text)
+	}
+	dir, _, digested := strings.Cut(text, "@")
+	if i := strings.LastIndexByte(text, ':'); i > 0 && !digested {
+		dir = text[:i]
+	}
+	if exists(filepath.Join(dir, v1.ImageLayoutFile)) {
+		return image.WithHint(err, "%s is an OCI layout here, too: oci:%s means that", dir, text)
+	}
+	return err
+}
+
+func exists(file string) bool {
+	_, err := os.Lstat(file)
+	return err == nil
+}
+
+func sourceOptions(c *cli.Context, p process, u *ui, ref reference.Reference, platform string) (source.Options, error) {
 	o := source.Options{
 		Stdin:  p.stdin,
-		TmpDir: c.String("tmpdir"),
+		TmpDir: tmpDir(c, p),
 		Registry: registry.Options{
 			Insecure: c.Bool("insecure"),
 			Jobs:     c.Int("jobs"),
@@ -65,15 +98,16 @@ func sourceOptions(c *cli.Context, p process, u *ui, ref reference.Reference) (s
 			},
 		},
 	}
-	if o.TmpDir == "" {
-		o.TmpDir = p.getenv("TMPDIR")
+	var err error
+	if o.Limits, err = limitsOf(c); err != nil {
+		return o, err
 	}
-	if text := c.String("platform"); text != "" {
-		platform, err := image.ParsePlatform(text)
+	if platform != "" {
+		chosen, err := image.ParsePlatform(platform)
 		if err != nil {
 			return o, &usageError{err}
 		}
-		o.Platform = &platform
+		o.Platform = &chosen
 	}
 	creds := c.String("creds")
 	if creds == "" {
@@ -88,9 +122,18 @@ func sourceOptions(c *cli.Context, p process, u *ui, ref reference.Reference) (s
 		if password, err = readPassword(p, user); err != nil {
 			return o, err
 		}
+		// A second image is opened with the same one.
+		if err := c.Set("creds", user+":"+password); err != nil {
+			return o, err
+		}
 	}
 	o.Registry.User, o.Registry.Password = user, password
 	return o, nil
+}
+
+// tmpDir is the folder for what is spooled, empty for the system's.
+func tmpDir(c *cli.Context, p process) string {
+	return cmp.Or(c.String("tmpdir"), p.getenv("TMPDIR"))
 }
 
 // keychain is where credentials are, by the environment.

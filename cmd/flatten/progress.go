@@ -22,9 +22,20 @@ type progress interface {
 	close()
 }
 
-// newProgress chooses how progress is shown: bars on a terminal, lines
-// elsewhere, or not at all.
+// labels are what progress calls things.
+type labels struct {
+	part    func(i int) string // the i-th of what is read, a layer for one
+	reading string             // doing that, to all of them
+}
+
+// newProgress shows how layers are read and the output is written.
 func newProgress(mode string, u *ui, img *image.Image) progress {
+	return newProgressOf(mode, u, labels{func(i int) string { return layerName(img, i) }, "reading layers"})
+}
+
+// newProgressOf chooses how progress is shown: bars on a terminal, lines
+// elsewhere, or not at all.
+func newProgressOf(mode string, u *ui, names labels) progress {
 	if mode == "auto" {
 		mode = "plain"
 		if isTerminal(u.stderr) {
@@ -36,9 +47,9 @@ func newProgress(mode string, u *ui, img *image.Image) progress {
 	}
 	switch mode {
 	case "tty":
-		return newBars(u.stderr, img)
+		return newBars(u.stderr, names)
 	case "plain":
-		return newLines(u, img)
+		return newLines(u, names)
 	}
 	return silent{}
 }
@@ -63,16 +74,16 @@ func layerName(img *image.Image, layer int) string {
 
 // bars shows a bar for each layer and one for the output.
 type bars struct {
-	img  *image.Image
-	pool *mpb.Progress
+	names labels
+	pool  *mpb.Progress
 
 	mu  sync.Mutex
 	bar map[flatten.Event]*mpb.Bar // by stage and layer
 }
 
-func newBars(w io.Writer, img *image.Image) *bars {
+func newBars(w io.Writer, names labels) *bars {
 	return &bars{
-		img: img, bar: map[flatten.Event]*mpb.Bar{},
+		names: names, bar: map[flatten.Event]*mpb.Bar{},
 		pool: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithAutoRefresh()),
 	}
 }
@@ -84,9 +95,10 @@ func (b *bars) report(e flatten.Event) {
 	if bar == nil {
 		label := "writing"
 		if e.Stage == flatten.Scan {
-			label = layerName(b.img, e.Layer)
+			label = b.names.part(e.Layer)
 		}
-		bar = b.pool.AddBar(e.Total,
+		var err error
+		bar, err = b.pool.Add(e.Total, mpb.BarStyle().Build(),
 			mpb.PrependDecorators(decor.Name(label, decor.WCSyncSpaceR)),
 			mpb.AppendDecorators(
 				decor.Any(func(s decor.Statistics) string {
@@ -94,6 +106,10 @@ func (b *bars) report(e flatten.Event) {
 				}, decor.WCSyncSpace),
 				decor.AverageSpeed(decor.SizeB1000(0), "% .1f", decor.WCSyncSpace),
 			))
+		if err != nil { // the terminal is gone: nobody looks
+			b.mu.Unlock()
+			return
+		}
 		b.bar[key] = bar
 	}
 	b.mu.Unlock()
@@ -117,22 +133,28 @@ func (b *bars) close() {
 const heartbeat = 10 * time.Second
 
 type lines struct {
-	ui   *ui
-	img  *image.Image
-	done chan struct{}
-	wait sync.WaitGroup
+	ui    *ui
+	names labels
+	done  chan struct{}
+	wait  sync.WaitGroup
 
 	mu     sync.Mutex
-	began  map[flatten.Event]time.Time     // by stage and layer
+	began  map[flatten.Event]begin         // by stage and layer
 	state  map[flatten.Event]flatten.Event // the last event of each step under way
 	over   map[flatten.Event]bool
 	spoken time.Time
 }
 
-func newLines(u *ui, img *image.Image) *lines {
+// begin is when a step began, and with how much.
+type begin struct {
+	at   time.Time
+	with int64
+}
+
+func newLines(u *ui, names labels) *lines {
 	l := &lines{
-		ui: u, img: img, done: make(chan struct{}), spoken: time.Now(),
-		began: map[flatten.Event]time.Time{}, state: map[flatten.Event]flatten.Event{},
+		ui: u, names: names, done: make(chan struct{}), spoken: time.Now(),
+		began: map[flatten.Event]begin{}, state: map[flatten.Event]flatten.Event{},
 		over: map[flatten.Event]bool{},
 	}
 	l.wait.Add(1)
@@ -148,7 +170,10 @@ func (l *lines) report(e flatten.Event) {
 		return
 	}
 	if _, ok := l.began[key]; !ok {
-		l.began[key] = time.Now()
+		l.began[key] = begin{at: time.Now()}
+		if e.Done < e.Total {
+			l.began[key] = begin{time.Now(), e.Done}
+		}
 	}
 	l.state[key] = e
 	if e.Done < e.Total || e.Stage != flatten.Scan {
@@ -157,8 +182,9 @@ func (l *lines) report(e flatten.Event) {
 	l.over[key] = true
 	delete(l.state, key)
 	l.spoken = time.Now()
-	rate := float64(e.Done) / max(time.Since(l.began[key]).Seconds(), 1e-3)
-	l.ui.say("%s: %s, %s/s", layerName(l.img, e.Layer), formatBytes(e.Done), formatBytes(int64(rate)))
+	b := l.began[key]
+	rate := float64(e.Done-b.with) / max(time.Since(b.at).Seconds(), 1e-3)
+	l.ui.say("%s: %s, %s/s", l.names.part(e.Layer), formatBytes(e.Done), formatBytes(int64(rate)))
 }
 
 // beat says how far things are when nothing was said for long.
@@ -192,7 +218,7 @@ func (l *lines) stillHere() {
 			done, total = done+e.Done, total+e.Total
 		}
 	}
-	verb := [...]string{flatten.Scan: "reading layers", flatten.Write: "writing"}[stage]
+	verb := [...]string{flatten.Scan: l.names.reading, flatten.Write: "writing"}[stage]
 	l.ui.say("%s: %s of %s", verb, formatBytes(done), formatBytes(total))
 }
 

@@ -27,8 +27,8 @@ type process struct {
 func run(ctx context.Context, p process) int {
 	u := &ui{stderr: p.stderr}
 	app := newApp(p, u)
-	err := app.RunContext(ctx, append([]string{app.Name}, permute(p.args, app.Flags)...))
-	if err != nil {
+	err := app.RunContext(ctx, append([]string{app.Name}, permute(p.args, app.Flags, app.Commands)...))
+	if err != nil && !errors.Is(err, errSilent) {
 		u.fail(explain(ctx, err))
 	}
 	return exitCode(ctx, err)
@@ -48,9 +48,11 @@ func newApp(p process, u *ui) *cli.App {
 		Name:                  "flatten",
 		Usage:                 "a container image as one digest-named gzip tar of its filesystem",
 		ArgsUsage:             "IMAGE",
+		Description:           description,
 		Version:               version(),
 		Flags:                 flattenFlags(),
 		Action:                func(c *cli.Context) error { return flattenAction(c, p, u) },
+		Commands:              newCommands(p, u),
 		Reader:                p.stdin,
 		Writer:                p.stdout,
 		ErrWriter:             io.Discard,
@@ -62,6 +64,42 @@ func newApp(p process, u *ui) *cli.App {
 			return usage(c.App.Flags, err)
 		},
 	}
+}
+
+// newCommands are the commands beside flattening, in the order of --help.
+func newCommands(p process, u *ui) []*cli.Command {
+	return []*cli.Command{
+		inspectCommand(p, u),
+		historyCommand(p, u),
+		lsCommand(p, u),
+		planCommand(p, u),
+		diffCommand(p, u),
+		verifyCommand(p, u),
+		pullCommand(p, u),
+		imagesCommand(p, u),
+		tagCommand(p, u),
+		untagCommand(p, u),
+		gcCommand(p, u),
+		panoramaCommand(p, u),
+		completionCommand(p, u),
+		completeCommand(p, u),
+	}
+}
+
+// newCommand completes a command's description with what all have in common.
+// Description begins with an example that can be run.
+func newCommand(cmd *cli.Command, u *ui) *cli.Command {
+	cmd.CustomHelpTemplate = commandHelpTemplate
+	cmd.HideHelpCommand = true
+	cmd.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usage(cmd.Flags, err) }
+	cmd.Before = func(c *cli.Context) error {
+		u.quiet = c.Bool("quiet")
+		return nil
+	}
+	for _, sub := range cmd.Subcommands {
+		newCommand(sub, u)
+	}
+	return cmd
 }
 
 // usage is an error of the flag parser, with the flag that was probably meant.
@@ -85,33 +123,3 @@ func version() string {
 	}
 	return info.Main.Version
 }
-
-const helpTemplate = `{{.Name}} - {{.Usage}}
-
-  $ flatten alpine:3.20                       # from a registry
-  3b0c…e1.tar.gz
-  $ flatten -o - oci:dir:app | tar -xz -C root # or a layout, or an archive
-
-USAGE
-  flatten [flags] IMAGE
-
-IMAGE
-  docker://REF, REF             a registry
-  oci:DIR[:TAG|@DIGEST]         an OCI image layout
-  oci-archive:FILE[:TAG]        the same in a tar, compressed or not
-  docker-archive:FILE[:REF]     what docker save writes
-  ./PATH, /PATH                 any of these files and folders, recognised
-  -                             an archive on standard input
-
-FLAGS{{range .VisibleFlagCategories}}{{if .Name}}
-  {{.Name}}{{end}}{{range .Flags}}
-   {{.}}{{end}}{{end}}
-
-EXIT CODES
-  0    done
-  1    failed: input or output, the network; trying again may help
-  2    the command line is wrong
-  3    the image is corrupt, unsafe or fails a digest
-  4    there is no such image, tag or platform, or access is denied
-  130  interrupted
-`
