@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,9 @@ func (c *Case) checkError(t *testing.T, out []byte, err error, part string) {
 }
 
 func (c *Case) testAccepted(t *testing.T) []byte {
+	if strconv.IntSize == 32 && strings.Contains(strings.Join(c.Want, " "), "4294967294") {
+		t.Skip("archive/tar, which reads the output here, has owners in an int")
+	}
 	out, result, err := c.flatten(c.Image(), flatten.Options{})
 	if err != nil {
 		t.Fatalf("rejected: %v", err)

@@ -10,6 +10,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,9 @@ func TestLines(t *testing.T) {
 		{File("f", "").LongPAX(), `f ""`},
 		{OldSparse("f", 5, "ac", Fragment{0, 1}, Fragment{3, 1}), `f type 'S'`},
 	} {
+		if strconv.IntSize == 32 && strings.Contains(test.want, "4294967294") {
+			continue // archive/tar has it in an int
+		}
 		tree := read(t, test.entry)
 		if got := tree.Lines(); len(got) != 1 || got[0] != test.want {
 			t.Errorf("got %q, want %q", got, test.want)
