@@ -118,6 +118,7 @@ func accepts(t *testing.T, file string) {
 		{"pigz", "-t", file},
 		{"tar", "-tzf", file},
 		{"bsdtar", "-tf", file},
+		{binary, "verify", file},
 		{"python3", "-c", "import sys, tarfile; assert len(tarfile.open(sys.argv[1]).getmembers()) > 0", file},
 	} {
 		if _, err := exec.LookPath(c[0]); err != nil {
