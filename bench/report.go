@@ -72,6 +72,11 @@ func (b *bench) report(ctx context.Context, w io.Writer, rows []*row, o options)
 func (b *bench) writeFacts(ctx context.Context, w io.Writer, rows []*row, o options) {
 	fmt.Fprintf(w, "\nimage: %d layers, %.1f MB compressed, %s, manifest %s\n", len(b.image.manifest.Layers),
 		megabytes(b.image.size()), b.image.manifest.Layers[0].MediaType, b.image.descriptor.Digest)
+	if s, err := b.image.surviving(ctx); err != nil {
+		fmt.Fprintf(w, "flatten: %v\n", err)
+	} else {
+		fmt.Fprintf(w, "flatten: %v\n", s)
+	}
 	fmt.Fprintf(w, "machine: %s\n", machine())
 	fmt.Fprintf(w, "versions: %s\n", strings.Join(b.versions(ctx, rows), "; "))
 	how := fmt.Sprintf("medians of %d runs, or as many as there were, in turn after one to warm up; "+
