@@ -4,13 +4,16 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -221,6 +224,41 @@ func TestTokenExpires(t *testing.T) {
 	}
 	if tokens < 3 || tokens > 5 {
 		t.Errorf("%d tokens for 7 requests at 2 a token", tokens)
+	}
+}
+
+// A token that is good for one request only serves the one that asked for it,
+// however many others wait for a token.
+func TestTokenForOne(t *testing.T) {
+	settled(t)
+	for range 10 {
+		s := regtest.New(t, regtest.Config{Auth: regtest.Token, TokenUses: 1})
+		layers := make([][]byte, 12)
+		for i := range layers {
+			layers[i] = noise(byte(i), 1000)
+		}
+		o := quick(t)
+		o.User, o.Password = regtest.User, regtest.Password
+		img := mustOpen(t, s.Push(t, "app:1", blobsImage(t, layers...)), o)
+		var blobs []image.Blob
+		for i := range img.Layers {
+			b, err := img.Layers[i].Open(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			blobs = append(blobs, b)
+		}
+		var readers sync.WaitGroup
+		for i, b := range blobs {
+			readers.Go(func() {
+				got, err := io.ReadAll(io.NewSectionReader(b, 0, b.Size()))
+				if err != nil || !bytes.Equal(got, layers[i]) {
+					t.Errorf("layer %d: %d bytes, %v", i+1, len(got), err)
+				}
+			})
+		}
+		readers.Wait()
 	}
 }
 

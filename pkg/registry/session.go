@@ -223,42 +223,48 @@ func (s *session) RoundTrip(req *http.Request) (*http.Response, error) {
 		if challenge == nil {
 			return resp, nil
 		}
-		fresh, ours, err := s.renew(req.Context(), header, challenge)
-		if err != nil {
-			_ = resp.Body.Close()
-			return nil, err
+		answer, err := s.renew(req, header, resp, challenge)
+		if answer != nil || err != nil {
+			return answer, err
 		}
-		if fresh == header {
-			return resp, nil
-		}
-		_, _ = io.CopyN(io.Discard, resp.Body, maxErrorBody)
-		_ = resp.Body.Close()
-		if ours {
-			return s.base.RoundTrip(withHeader(req, fresh))
-		}
-		header = fresh // which another request got, and may have expired since
+		_, header = s.current() // which another request got, and may have expired since
 	}
 }
 
-// renew replaces the header stale, unless another request has done so already,
-// and returns the one that is valid now, and whether it was made here.
-func (s *session) renew(ctx context.Context, stale string, challenge *transport.Challenge) (header string, ours bool, err error) {
+// renew replaces the header stale, with which a request was refused, and sends the
+// request with the fresh one. It returns the answer, or nil when another request
+// has replaced the header before.
+//
+// Others see the fresh header only when this request is answered: a token may be
+// good for so short that, used by all of them first, it were stale again.
+func (s *session) renew(req *http.Request, stale string, refusal *http.Response, challenge *transport.Challenge) (answer *http.Response, err error) {
+	defer func() {
+		if answer != refusal {
+			_ = refusal.Body.Close()
+		}
+	}()
+	ctx := req.Context()
 	select {
 	case s.renewing <- struct{}{}:
 		defer func() { <-s.renewing }()
 	case <-ctx.Done():
-		return "", false, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	if _, header := s.current(); header != stale {
-		return header, false, nil
+		return nil, nil
 	}
-	if header, err = s.authorize(ctx, challenge); err != nil {
-		return "", false, err
+	fresh, err := s.authorize(ctx, challenge)
+	if err != nil {
+		return nil, err
 	}
+	if fresh == stale {
+		return refusal, nil
+	}
+	answer, err = s.base.RoundTrip(withHeader(req, fresh))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.header = header
-	return header, true, nil
+	s.header = fresh
+	return answer, err
 }
 
 // withHeader is a copy of req with an Authorization header, if there is one.
