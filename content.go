@@ -33,11 +33,11 @@ func (m *Merged) Contents(ctx context.Context, opts Options, files []whiteout.Po
 		return nil
 	}
 	return m.verified(ctx, opts, func(ctx context.Context) error {
-		layers, done := m.sources()
-		defer done()
+		src := m.sources(nil)
+		defer src.close()
 		for _, file := range files {
 			err := do(file, func(w io.Writer) error {
-				return splice.Tar(ctx, w, plan.Content(m.View, file), layers)
+				return splice.Tar(ctx, w, plan.Content(m.View, file), src.layers)
 			})
 			if err != nil {
 				return err

@@ -233,21 +233,37 @@ func (o *Options) report(e Event) {
 	}
 }
 
-// sources opens the layers for reading, in the order of the stack.
-func (m *Merged) sources() (layers []splice.Layer, done func()) {
-	open := map[digest.Digest]*toc.Reader{}
-	group := toc.Group{TempDir: m.tempDir}
-	layers = make([]splice.Layer, len(m.Image.Layers))
-	for i := range layers {
+// sources are the layers, open for reading.
+type sources struct {
+	layers  []splice.Layer // in the order of the stack
+	readers map[digest.Digest]*toc.Reader
+}
+
+// sources opens the layers for reading. Ranges of which the cache, if there is
+// one, has excerpts are taken from there.
+func (m *Merged) sources(cache *toc.Cache) *sources {
+	s := &sources{make([]splice.Layer, len(m.Image.Layers)), map[digest.Digest]*toc.Reader{}}
+	group := toc.Group{TempDir: m.tempDir, Cache: cache}
+	for i := range s.layers {
 		id := identity(&m.Image.Layers[i])
-		if open[id] == nil {
-			open[id] = group.NewReader(m.View.Layers[i], m.blobs[id])
+		if s.readers[id] == nil {
+			s.readers[id] = group.NewReader(m.View.Layers[i], m.blobs[id])
 		}
-		layers[i] = splice.Layer{Source: open[id], Blob: m.blobs[id], Blocks: m.View.Layers[i].Blocks}
+		s.layers[i] = splice.Layer{Source: s.readers[id], Blob: m.blobs[id], Blocks: m.View.Layers[i].Blocks}
 	}
-	return layers, func() {
-		for _, r := range open {
-			r.Close()
-		}
+	return s
+}
+
+func (s *sources) close() {
+	for _, r := range s.readers {
+		r.Close()
+	}
+}
+
+// keep has the cache keep what was decoded. The layers must have been verified. A
+// cache that cannot be written is no error.
+func (s *sources) keep() {
+	for _, r := range s.readers {
+		_ = r.Keep()
 	}
 }

@@ -14,9 +14,9 @@ import (
 // the blocks that a cut goes through; it does not verify them (see
 // [Merged.Verify]).
 func (m *Merged) Pieces(p *plan.Plan, opts Options) ([]splice.Piece, error) {
-	layers, done := m.sources()
-	defer done()
-	return splice.Pieces(p, layers, opts.splice())
+	src := m.sources(nil)
+	defer src.close()
+	return splice.Pieces(p, src.layers, opts.splice())
 }
 
 // Hidden lists what later layers take away from earlier ones: see

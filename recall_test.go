@@ -8,10 +8,16 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-81b0d42e/flatten"
 	. "github.com/seed-81b0d42e/flatten/internal/tartest"
@@ -72,4 +78,53 @@ func complete(b []byte, plain bool) bool {
 	}
 	_, err = io.Copy(io.Discard, z)
 	return err == nil
+}
+
+// Of layers large enough for excerpts the same bytes come out, whatever the cache
+// knows: nothing, tables, excerpts of the same image, or of others on the same base.
+func TestKnownExcerptsSameBytes(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 0))
+	layer := func() Blob {
+		var entries []Entry
+		for i := range 40 {
+			var body strings.Builder
+			for body.Len() < 60_000+random.IntN(80_000) {
+				fmt.Fprintf(&body, "%x\n", random.Uint32()>>random.IntN(24))
+			}
+			entries = append(entries, File(fmt.Sprintf("f%d", i*random.IntN(20)), body.String()))
+		}
+		return Layer(entries...)
+	}
+	base := []Blob{layer().Gzip(), layer().GzipMembers(100_000, 500_000), layer().Gzip()}
+	cache := &toc.Cache{Dir: t.TempDir()}
+	kept := map[string]bool{}
+	for i := range 4 {
+		img := Image(append(slices.Clone(base), Layer(File(fmt.Sprintf("f%d", 3*i), "new"), Whiteout("f0")).Gzip())...)
+		want := nameOf(t, img, nil)
+		for range 3 {
+			if got := nameOf(t, img, cache); got != want {
+				t.Errorf("image %d: %s, without a cache %s", i, got, want)
+			}
+		}
+		list, err := filepath.Glob(filepath.Join(cache.Dir, "*.excerpts"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range list {
+			kept[name] = true
+		}
+	}
+	if len(kept) != len(base) {
+		t.Errorf("excerpts of %d layers, want those of %d", len(kept), len(base))
+	}
+}
+
+// nameOf is the digest that an image flattens to.
+func nameOf(t *testing.T, img *image.Image, cache *toc.Cache) digest.Digest {
+	t.Helper()
+	r, err := flatten.Flatten(context.Background(), img, flatten.Options{Output: io.Discard, Cache: cache})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Digest
 }

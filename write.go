@@ -20,6 +20,7 @@ import (
 	"github.com/seed-81b0d42e/flatten/pkg/plan"
 	"github.com/seed-81b0d42e/flatten/pkg/splice"
 	"github.com/seed-81b0d42e/flatten/pkg/tally"
+	"github.com/seed-81b0d42e/flatten/pkg/toc"
 )
 
 // Write writes the merged filesystem as opts say: to a digest-named file in
@@ -30,20 +31,41 @@ func (m *Merged) Write(ctx context.Context, opts Options) (*Result, error) {
 	}
 	p := m.Plan(opts)
 	r := &Result{Entries: p.Entries, TarSize: p.Size, Warnings: m.Warnings, Layers: m.layers()}
+	src := m.sources(opts.excerpts())
+	defer src.close()
+	write := m.writeFile
 	if opts.Output != nil {
-		if err := m.writeStream(ctx, p, opts, r); err != nil {
-			return nil, err
-		}
-		return r, nil
+		write = m.writeStream
 	}
-	file, err := digest.Create(cmp.Or(opts.Dir, "."))
-	if err != nil {
+	if err := write(ctx, src, p, opts, r); err != nil {
 		return nil, err
 	}
-	defer file.Discard()
-	err = m.verified(ctx, opts, func(ctx context.Context) error { return m.encode(ctx, file, p, opts, r) })
+	src.keep()
+	return r, nil
+}
+
+// excerpts is the cache for ranges of layers: those that lie between copied blocks.
+// When everything is encoded, everything is read.
+func (o *Options) excerpts() *toc.Cache {
+	if o.Uncompressed || o.whole() {
+		return nil
+	}
+	return o.Cache
+}
+
+// whole reports whether the output is compressed as a whole.
+func (o *Options) whole() bool { return o.Level != 0 || o.Canonical }
+
+// writeFile writes to a digest-named file in opts.Dir.
+func (m *Merged) writeFile(ctx context.Context, src *sources, p *plan.Plan, opts Options, r *Result) error {
+	file, err := digest.Create(cmp.Or(opts.Dir, "."))
 	if err != nil {
-		return nil, withNeeded(err, p, opts)
+		return err
+	}
+	defer file.Discard()
+	err = m.verified(ctx, opts, func(ctx context.Context) error { return m.encode(ctx, file, src, p, opts, r) })
+	if err != nil {
+		return withNeeded(err, p, opts)
 	}
 	suffix := ".tar.gz"
 	if opts.Uncompressed {
@@ -51,17 +73,14 @@ func (m *Merged) Write(ctx context.Context, opts Options) (*Result, error) {
 	}
 	r.Size = file.Size()
 	r.Path, r.Digest, err = file.Publish(suffix)
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
+	return err
 }
 
 // writeStream writes to opts.Output, its end only when all layers are verified.
-func (m *Merged) writeStream(ctx context.Context, p *plan.Plan, opts Options, r *Result) error {
+func (m *Merged) writeStream(ctx context.Context, src *sources, p *plan.Plan, opts Options, r *Result) error {
 	held := &withheld{w: opts.Output}
 	out := newMeter(held)
-	err := m.verified(ctx, opts, func(ctx context.Context) error { return m.encode(ctx, out, p, opts, r) })
+	err := m.verified(ctx, opts, func(ctx context.Context) error { return m.encode(ctx, out, src, p, opts, r) })
 	if err == nil {
 		err = held.release()
 	}
@@ -83,14 +102,12 @@ func withNeeded(err error, p *plan.Plan, opts Options) error {
 }
 
 // encode carries the plan out, compressed or not.
-func (m *Merged) encode(ctx context.Context, w io.Writer, p *plan.Plan, opts Options, r *Result) error {
-	layers, done := m.sources()
-	defer done()
+func (m *Merged) encode(ctx context.Context, w io.Writer, src *sources, p *plan.Plan, opts Options, r *Result) error {
 	progress := func(n int64) { opts.report(Event{Stage: Write, Done: n, Total: p.Size}) }
 	if opts.Uncompressed {
 		tar := newMeter(w)
 		tar.progress = progress
-		if err := splice.Tar(ctx, tar, p, layers); err != nil {
+		if err := splice.Tar(ctx, tar, p, src.layers); err != nil {
 			return err
 		}
 		r.Encoder, r.TarDigest = "none", tar.digest()
@@ -99,7 +116,7 @@ func (m *Merged) encode(ctx context.Context, w io.Writer, p *plan.Plan, opts Opt
 	o := opts.splice()
 	o.Progress = progress
 	tar := newMeter(io.Discard)
-	whole := o.Level != 0 || o.Reencode
+	whole := opts.whole()
 	if whole {
 		o.TarHash = tar.hash
 	}
@@ -109,7 +126,7 @@ func (m *Merged) encode(ctx context.Context, w io.Writer, p *plan.Plan, opts Opt
 		whole = true
 	}
 	group.Go(func() error {
-		stats, err := splice.Gzip(ctx, w, p, layers, o)
+		stats, err := splice.Gzip(ctx, w, p, src.layers, o)
 		r.Encoder, r.Copied, r.Encoded = o.Encoder(), stats.Copied, stats.Encoded
 		return err
 	})
@@ -130,9 +147,9 @@ func (o *Options) splice() splice.Options {
 // hashTar writes the tar stream a second time, decompressed, to be hashed: the
 // digest of a spliced output's tar cannot be had for less.
 func (m *Merged) hashTar(ctx context.Context, w io.Writer, p *plan.Plan) error {
-	layers, done := m.sources()
-	defer done()
-	return splice.Tar(ctx, w, p, layers)
+	src := m.sources(nil)
+	defer src.close()
+	return splice.Tar(ctx, w, p, src.layers)
 }
 
 func (m *Merged) layers() []ResultLayer {

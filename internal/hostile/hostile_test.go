@@ -293,7 +293,7 @@ func accepted(t *testing.T, in *hostile.Input, work string) {
 	}
 }
 
-// leftovers are the files in out, tmp and cache but for the tables of contents.
+// leftovers are the files in out, tmp and cache but for the cache's entries.
 func leftovers(t *testing.T, work string) (files []string) {
 	t.Helper()
 	for _, name := range []string{"out", "tmp", "cache"} {
@@ -302,7 +302,7 @@ func leftovers(t *testing.T, work string) (files []string) {
 			t.Fatal(err)
 		}
 		for _, e := range list {
-			if name != "cache" || !strings.HasSuffix(e.Name(), ".toc") {
+			if name != "cache" || !strings.HasSuffix(e.Name(), ".toc") && !strings.HasSuffix(e.Name(), ".excerpts") {
 				files = append(files, filepath.Join(name, e.Name()))
 			}
 		}

@@ -22,14 +22,15 @@ import (
 	"github.com/seed-81b0d42e/flatten/internal/atomicfile"
 )
 
-// Cache keeps tables of contents in a folder, by the digest of the blob. Any
-// number of processes may share it.
+// Cache keeps tables of contents in a folder, by the digest of the blob, and
+// excerpts of the layers that were read before: what a plan could not copy in
+// compressed blocks. Any number of processes may share it.
 //
-// An entry is a file "<algorithm>-<hex>.toc": a magic that names the version of
-// the format, the SHA-256 of what follows, and a zstd frame that holds the
-// table. One that is damaged, of another version or for another blob is removed
-// and made anew, never believed. It is as trustworthy as the folder: whoever can
-// write there can make flatten write anything.
+// An entry is a file "<algorithm>-<hex>.toc", or ".excerpts": a magic that names
+// the version of the format, the SHA-256 of what follows, and a zstd frame that
+// holds the rest. One that is damaged, of another version or for another blob is
+// removed and made anew, never believed. It is as trustworthy as the folder:
+// whoever can write there can make flatten write anything.
 type Cache struct {
 	// Dir is the folder; it is made when it is not there.
 	Dir string
@@ -43,51 +44,90 @@ type Cache struct {
 	Now func() time.Time
 }
 
+// kind is what an entry holds.
+type kind struct{ magic, suffix string }
+
+var (
+	tables   = kind{"flatten table of contents 2\n", ".toc"}
+	passages = kind{"flatten excerpts of a layer 1\n", ".excerpts"}
+)
+
 const (
-	cacheMagic       = "flatten table of contents 2\n"
-	cacheSuffix      = ".toc"
-	cacheHeader      = len(cacheMagic) + sha256.Size
 	defaultCacheSize = 2 << 30
 
 	// maxTable bounds what an entry may take in memory, encoded.
 	maxTable = 4 << 30
 )
 
-func (c *Cache) path(d digest.Digest) string {
-	return filepath.Join(c.Dir, strings.Replace(string(d), ":", "-", 1)+cacheSuffix)
+func (c *Cache) path(k kind, d digest.Digest) string {
+	return filepath.Join(c.Dir, strings.Replace(string(d), ":", "-", 1)+k.suffix)
 }
 
 // Load returns the table of contents of the blob with that digest, or nil.
 func (c *Cache) Load(d digest.Digest) *Layer {
-	if d.Validate() != nil {
+	var l *Layer
+	c.load(tables, d, func(raw []byte) (of digest.Digest, err error) {
+		if l, err = decodeLayer(raw); err != nil {
+			return "", err
+		}
+		return l.Digest, nil
+	})
+	if l == nil || l.Digest != d {
 		return nil
 	}
-	path := c.path(d)
+	return l
+}
+
+// loadExcerpts returns what is kept of the tar stream of the blob with that digest.
+func (c *Cache) loadExcerpts(d digest.Digest) []excerpt {
+	var list []excerpt
+	c.load(passages, d, func(raw []byte) (of digest.Digest, err error) {
+		of, list, err = decodeExcerpts(raw)
+		if err != nil || of != d {
+			list = nil
+		}
+		return of, err
+	})
+	return list
+}
+
+// load has an entry decoded, and removes it when that fails or says that it is of
+// another blob.
+func (c *Cache) load(k kind, d digest.Digest, decode func([]byte) (of digest.Digest, err error)) {
+	if d.Validate() != nil {
+		return
+	}
+	path := c.path(k, d)
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return nil
+		return
 	}
-	l, err := decodeCached(raw)
-	if err != nil || l.Digest != d {
+	if raw, err = k.unpack(raw); err == nil {
+		var of digest.Digest
+		if of, err = decode(raw); err == nil && of != d {
+			err = errNotCached
+		}
+	}
+	if err != nil {
 		os.Remove(path)
-		return nil
+		return
 	}
 	if c.Now != nil {
 		now := c.Now()
 		os.Chtimes(path, now, now) // a courtesy: it lives longer for it
 	}
-	return l
 }
 
 var errNotCached = errors.New("toc: not an entry of the cache")
 
-// decodeCached is the table in the bytes of an entry.
-func decodeCached(raw []byte) (*Layer, error) {
-	if len(raw) < cacheHeader || string(raw[:len(cacheMagic)]) != cacheMagic {
+// unpack is what the bytes of an entry hold.
+func (k kind) unpack(raw []byte) ([]byte, error) {
+	header := len(k.magic) + sha256.Size
+	if len(raw) < header || string(raw[:len(k.magic)]) != k.magic {
 		return nil, errNotCached
 	}
-	sum := sha256.Sum256(raw[cacheHeader:])
-	if !bytes.Equal(sum[:], raw[len(cacheMagic):cacheHeader]) {
+	sum := sha256.Sum256(raw[header:])
+	if !bytes.Equal(sum[:], raw[len(k.magic):header]) {
 		return nil, errNotCached
 	}
 	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxTable))
@@ -95,35 +135,41 @@ func decodeCached(raw []byte) (*Layer, error) {
 		return nil, err
 	}
 	defer z.Close()
-	table, err := z.DecodeAll(raw[cacheHeader:], nil)
-	if err != nil {
-		return nil, err
-	}
-	return decodeLayer(table)
+	return z.DecodeAll(raw[header:], nil)
 }
 
-func encodeCached(l *Layer) ([]byte, error) {
+// pack makes an entry.
+func (k kind) pack(content []byte) ([]byte, error) {
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return nil, err
 	}
 	defer z.Close()
-	raw := z.EncodeAll(encodeLayer(nil, l), make([]byte, cacheHeader, 1<<16))
-	copy(raw, cacheMagic)
-	sum := sha256.Sum256(raw[cacheHeader:])
-	copy(raw[len(cacheMagic):], sum[:])
+	header := len(k.magic) + sha256.Size
+	raw := z.EncodeAll(content, make([]byte, header, 1<<16))
+	copy(raw, k.magic)
+	sum := sha256.Sum256(raw[header:])
+	copy(raw[len(k.magic):], sum[:])
 	return raw, nil
 }
 
 // Store keeps a table of contents that [Scan] returned, and removes others when
 // all together are too large.
-func (c *Cache) Store(l *Layer) error {
+func (c *Cache) Store(l *Layer) error { return c.store(tables, l.Digest, encodeLayer(nil, l)) }
+
+// storeExcerpts keeps what is to be known of the tar stream of the blob with that
+// digest.
+func (c *Cache) storeExcerpts(d digest.Digest, list []excerpt) error {
+	return c.store(passages, d, encodeExcerpts(nil, d, list))
+}
+
+func (c *Cache) store(k kind, d digest.Digest, content []byte) error {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the cache: %w", err)
 	}
-	raw, err := encodeCached(l)
+	raw, err := k.pack(content)
 	if err != nil {
-		return fmt.Errorf("caching a table of contents: %w", err)
+		return fmt.Errorf("filling the cache: %w", err)
 	}
 	if int64(len(raw)) > c.maxSize() {
 		return nil
@@ -136,7 +182,7 @@ func (c *Cache) Store(l *Layer) error {
 	if _, err := f.Write(raw); err != nil {
 		return err
 	}
-	if err := f.Commit(filepath.Base(c.path(l.Digest))); err != nil {
+	if err := f.Commit(filepath.Base(c.path(k, d))); err != nil {
 		return err
 	}
 	c.evict()
@@ -155,7 +201,7 @@ func (c *Cache) evict() {
 	var infos []fs.FileInfo
 	total := int64(0)
 	for _, e := range list {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && strings.HasSuffix(e.Name(), cacheSuffix) {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && (strings.HasSuffix(e.Name(), tables.suffix) || strings.HasSuffix(e.Name(), passages.suffix)) {
 			infos = append(infos, info)
 			total += info.Size()
 		}

@@ -41,6 +41,8 @@ type Reader struct {
 
 	wasted int64 // bytes that were decoded and skipped
 	kept   *kept // nil before so many were that a copy is kept
+
+	excerpts *excerpts // nil when none are kept of this layer
 }
 
 // Group is readers of which one at a time may have a decoder that takes up to 128
@@ -51,7 +53,12 @@ type Group struct {
 	// [os.TempDir].
 	TempDir string
 
-	wide *Reader
+	// Cache, when not nil, has excerpts of gzip layers: ranges that are read
+	// without the blob, since they were read and kept before. See [Reader.Keep].
+	Cache *Cache
+
+	wide    *Reader
+	learned int64 // bytes that readers hold to be kept; over maxExcerpts none are
 }
 
 // enter makes r the one with the large decoder.
@@ -65,7 +72,12 @@ func (g *Group) enter(r *Reader) {
 // NewReader returns a reader of the layer that blob holds, a member of the group.
 // The blob stays the caller's, who closes it after the reader.
 func (g *Group) NewReader(layer *Layer, blob image.Blob) *Reader {
-	return &Reader{layer: layer, blob: blob, group: g}
+	r := &Reader{layer: layer, blob: blob, group: g}
+	if g.Cache != nil && layer.Compression == Gzip && layer.Size >= excerptedSize {
+		known := g.Cache.loadExcerpts(layer.Digest)
+		r.excerpts = &excerpts{known: known, used: make([]bool, len(known))}
+	}
+	return r
 }
 
 // NewReader returns a reader that is the only one of its group.
@@ -79,6 +91,19 @@ func (r *Reader) Close() error {
 	}
 	r.kept = nil
 	return nil
+}
+
+// Keep puts what the reader decoded into its group's cache, beside what is there
+// of the layer. The blob must have been verified. The reader may be closed already.
+func (r *Reader) Keep() error {
+	if r.excerpts == nil || r.group.learned > maxExcerpts {
+		return nil
+	}
+	list := r.excerpts.merged()
+	if list == nil {
+		return nil
+	}
+	return r.group.Cache.storeExcerpts(r.layer.Digest, list)
 }
 
 // release releases the decoder.
@@ -101,6 +126,15 @@ func (r *Reader) WriteRange(ctx context.Context, w io.Writer, off, n int64) erro
 	}
 	if r.kept != nil {
 		return r.kept.writeRange(ctx, w, off, n)
+	}
+	if x := r.excerpts; x != nil {
+		if data := x.find(off, n); data != nil {
+			_, err := w.Write(data)
+			return err
+		}
+		if r.group.learned += n; r.group.learned <= maxExcerpts {
+			w = x.learn(w, off, n)
+		}
 	}
 	if err := r.seek(off); err != nil {
 		return err
