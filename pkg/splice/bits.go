@@ -18,7 +18,7 @@ type bitWriter struct {
 }
 
 // bitBuffer is how many bytes are gathered before they are written.
-const bitBuffer = 1 << 20
+const bitBuffer = 256 << 10
 
 // sink takes full buffers and gives empty ones for them.
 type sink interface {

@@ -18,8 +18,9 @@ type copier struct {
 	buf []byte
 }
 
-// maxRead is how much of a blob is read at once.
-const maxRead = 1 << 20
+// maxRead is how much of a blob is read at once, as long as it is in a processor's
+// cache when it is copied.
+const maxRead = 256 << 10
 
 // run copies blocks. Their BFINAL bits are cleared, a stored block gets a new
 // header since its data begins on a byte (RFC 1951 sections 3.2.3 and 3.2.4),

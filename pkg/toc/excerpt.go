@@ -32,11 +32,20 @@ const maxExcerpts = 32 << 20
 // excerpts are what a reader knows of a layer without its blob, and what it has
 // learned.
 type excerpts struct {
-	known []excerpt // ascending, apart from each other
-	used  []bool    // by known
+	loaded bool
+	known  []excerpt // ascending, apart from each other
+	used   []bool    // by known
 
 	learned []excerpt // as they were read
 	size    int64     // of learned
+}
+
+// load reads what the cache has, once.
+func (x *excerpts) load(c *Cache, of digest.Digest) {
+	if !x.loaded {
+		x.loaded, x.known = true, c.loadExcerpts(of)
+		x.used = make([]bool, len(x.known))
+	}
 }
 
 // find returns n bytes from off on, if they are known.

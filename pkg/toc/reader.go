@@ -74,8 +74,7 @@ func (g *Group) enter(r *Reader) {
 func (g *Group) NewReader(layer *Layer, blob image.Blob) *Reader {
 	r := &Reader{layer: layer, blob: blob, group: g}
 	if g.Cache != nil && layer.Compression == Gzip && layer.Size >= excerptedSize {
-		known := g.Cache.loadExcerpts(layer.Digest)
-		r.excerpts = &excerpts{known: known, used: make([]bool, len(known))}
+		r.excerpts = &excerpts{}
 	}
 	return r
 }
@@ -128,6 +127,7 @@ func (r *Reader) WriteRange(ctx context.Context, w io.Writer, off, n int64) erro
 		return r.kept.writeRange(ctx, w, off, n)
 	}
 	if x := r.excerpts; x != nil {
+		x.load(r.group.Cache, r.layer.Digest)
 		if data := x.find(off, n); data != nil {
 			_, err := w.Write(data)
 			return err

@@ -56,8 +56,9 @@ type Options struct {
 // parsed, the others are being hashed or wait for it.
 const hold = 4
 
-// drainLen is how many bytes are read at once of what is only hashed.
-const drainLen = 1 << 20
+// drainLen is how many bytes are read at once of what is only hashed: few enough to
+// be in a processor's cache still.
+const drainLen = 256 << 10
 
 // scan is one call of Scan.
 type scan struct {
