@@ -228,7 +228,7 @@ func (l layout) list(candidates []v1.Descriptor, format string, args ...any) err
 	const most = 20
 	var all []string
 	for _, d := range candidates[:min(len(candidates), most)] {
-		all = append(all, describe(d))
+		all = append(all, candidate(d, candidates))
 	}
 	if n := len(candidates) - most; n > 0 {
 		all = append(all, fmt.Sprintf("and %d more", n))
@@ -237,7 +237,33 @@ func (l layout) list(candidates []v1.Descriptor, format string, args ...any) err
 	return image.WithHint(err, "name one, such as %s", l.name(candidates))
 }
 
-// describe is an entry in a list: its names, digest and platform.
+// candidate is an entry in a list of them: the names that are enough to choose it, or
+// all about it, and its platform.
+func candidate(d v1.Descriptor, all []v1.Descriptor) string {
+	var own []string
+	for _, name := range names(d) {
+		if isOwn(name, all) {
+			own = append(own, image.Quote(name))
+		}
+	}
+	if len(own) == 0 {
+		return describe(d)
+	}
+	return strings.Join(own, " or ") + kindOf(d)
+}
+
+// isOwn reports whether one of the entries alone has a name.
+func isOwn(name string, all []v1.Descriptor) bool {
+	n := 0
+	for _, d := range all {
+		if slices.Contains(names(d), name) {
+			n++
+		}
+	}
+	return n == 1
+}
+
+// describe is all about an entry: its names, digest and platform.
 func describe(d v1.Descriptor) string {
 	s := string(d.Digest)
 	if image.CheckDigest(d.Digest) != nil {
@@ -249,13 +275,18 @@ func describe(d v1.Descriptor) string {
 		}
 		s = "[" + strings.Join(n, " ") + "] " + s
 	}
+	return s + kindOf(d)
+}
+
+// kindOf is an entry's platform behind a space, if it has one.
+func kindOf(d v1.Descriptor) string {
 	switch {
 	case image.IsAttestation(d):
-		s += " attestation"
+		return " attestation"
 	case d.Platform != nil:
-		s += " " + image.ShowPlatform(image.NormalizePlatform(*d.Platform))
+		return " " + image.ShowPlatform(image.NormalizePlatform(*d.Platform))
 	}
-	return s
+	return ""
 }
 
 // name is the full reference of the first candidate: by a tag that no other has,
@@ -263,15 +294,8 @@ func describe(d v1.Descriptor) string {
 func (l layout) name(candidates []v1.Descriptor) string {
 	d := candidates[0]
 	for _, tag := range names(d) {
-		others := 0
-		for _, c := range candidates {
-			if slices.Contains(names(c), tag) {
-				others++
-			}
-		}
-		s := l.source + ":" + tag
-		if r, err := reference.Parse("oci:x:" + tag); err == nil && r.Tag == tag && others == 1 {
-			return s
+		if r, err := reference.Parse("oci:x:" + tag); err == nil && r.Tag == tag && isOwn(tag, candidates) {
+			return l.source + ":" + tag
 		}
 	}
 	return l.source + "@" + string(d.Digest)
