@@ -79,11 +79,7 @@ func cacheDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("FLATTEN_E2E_CACHE")
 	if dir == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return t.TempDir()
-		}
-		dir = filepath.Join(user, "flatten-e2e")
+		return t.TempDir()
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Logf("nothing is kept: %v", err)

@@ -38,7 +38,24 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building the command: %v\n%s", err, out)
 		return 1
 	}
+	if err := ownCache(filepath.Join(dir, "cache")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.Run()
+}
+
+// ownCache has the command keep what it learns in a folder of the test's, not in the
+// user's, where only what takes long to make is kept between runs.
+func ownCache(dir string) error {
+	if os.Getenv("FLATTEN_E2E_CACHE") == "" {
+		if user, err := os.UserCacheDir(); err == nil {
+			if err := os.Setenv("FLATTEN_E2E_CACHE", filepath.Join(user, "flatten-e2e")); err != nil {
+				return err
+			}
+		}
+	}
+	return os.Setenv("XDG_CACHE_HOME", dir)
 }
 
 // need skips the test unless all programs are there.
